@@ -1,0 +1,57 @@
+"""Every error that tracemill raises on purpose.
+
+TracemillError            one clear line for the user, no traceback; `exit_code` is what the command returns
+├── InputError            what the user gave: a recipe, a file, a query, an option
+├── SetupError            what this machine lacks; the message ends with the command that mends it
+├── EngineError           a model engine failed or died
+├── CorpusError           the corpus cannot be read or written (full disk, no permission, locked)
+└── Stopped               the user asked to stop; what was durable is kept
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TracemillError(Exception):
+    """Base of all errors that are shown to the user as one line."""
+
+    exit_code = 1
+
+
+class InputError(TracemillError):
+    """A user's mistake; the message names the field and the remedy."""
+
+    exit_code = 2
+
+
+class SetupError(TracemillError):
+    """Something is missing on this machine; the message ends with the command that mends it."""
+
+    exit_code = 3
+
+
+class EngineError(TracemillError):
+    """An engine failed or died."""
+
+    exit_code = 4
+
+
+class CorpusError(TracemillError):
+    """The corpus cannot be read or written."""
+
+    exit_code = 5
+
+
+class Stopped(TracemillError):
+    """The user asked to stop."""
+
+    exit_code = 130
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Ends an error message: " (did you mean 'x'?)" where a known name is near, else the list of known names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(names)})"

@@ -1,0 +1,40 @@
+"""Settings of this machine, from `TRACEMILL_…` environment variables. What a data set is made of stands in its recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tracemill.core.errors import InputError
+
+
+class Settings(BaseSettings):
+    """Where things lie and what may be used. Paths may be relative to the current folder."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACEMILL_", extra="ignore")
+
+    corpus: Path = Field(Path("tracemill-data/corpus"), description="folder of the corpus")
+    exports: Path = Field(Path("tracemill-data/exports"), description="folder that exports are written to")
+    cache: Path = Field(Path("~/.cache/tracemill"), description="folder of converted models")
+    jobs_url: str = Field("sqlite:///tracemill-data/jobs.db", description="SQLAlchemy URL of the jobs store")
+    ray_address: str | None = Field(
+        None, description="Ray cluster to join (host:port); a local one is started if unset"
+    )
+    host: str = Field("127.0.0.1", description="address that `tracemill serve` listens on")
+    port: int = Field(8000, description="port that `tracemill serve` listens on", ge=0, le=65535)
+    sql_seconds: float = Field(30.0, description="time limit of one SQL query", gt=0)
+    sql_memory_mb: int = Field(2048, description="memory limit of one SQL query", ge=256)
+    sql_rows: int = Field(10_000, description="most rows that one SQL query returns", ge=1)
+    verify_seconds: float = Field(2.0, description="time limit of one verdict", gt=0)
+
+
+def settings() -> Settings:
+    """Read the environment now. Raises InputError naming the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TRACEMILL_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InputError(f"{name}: {first['msg']} (got {first['input']!r})") from error

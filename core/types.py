@@ -1,0 +1,188 @@
+"""The words of the house as frozen types, and the one-method protocols that the other packages implement.
+
+Holds no behaviour beyond construction: ids are made in `core.ids`, plugins are found in `core.plugins`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Outcome(StrEnum):
+    """What a verifier says of a trace. UNDECIDED is never turned into right or wrong."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNPARSED = "unparsed"
+    """No answer was found in the trace (none, empty, or several that differ)."""
+    UNDECIDED = "undecided"
+    """It could not be judged: time limit, bad reference, broken tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question with what is needed to judge an answer to it."""
+
+    id: str
+    text: str
+    domain: str
+    verifier: str
+    """Name of the verifier plugin that judges answers to this prompt."""
+    reference: str
+    """Gold answer as text; structured references (tests) are JSON text."""
+    source: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-serialisable extras of the source, for example the reasoning-gym task entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Decoding settings of one sample, in vLLM's and OpenAI's terms."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 considers all tokens."""
+    max_tokens: int = 1024
+    """Limit on generated tokens."""
+    seed: int | None = None
+    """Set only where a recipe is `reproducible`; the engine samples unseeded otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat turn. `reasoning` goes to the chat template's own reasoning field, where it has one."""
+
+    role: str
+    content: str
+    reasoning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One sample asked of an engine."""
+
+    id: str
+    prompt: str | tuple[Message, ...]
+    """Chat turns, or raw text for a base model."""
+    sampling: Sampling
+    prefill: str = ""
+    """Text that opens the assistant's turn; not part of the completion."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the generation; the one that did is kept at the end of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine returned for one request."""
+
+    request_id: str
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str
+    """`stop` or `length`, as in the OpenAI API."""
+    reasoning: str | None = None
+    """Set where the engine itself split the reasoning off; `text` is then the answer alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A completion split into reasoning and answer. Nothing of the text is lost by the split."""
+
+    id: str
+    prompt_id: str
+    job_id: str
+    sample: int
+    """Number of the sample within its prompt, from 0."""
+    model: str
+    thinking: str
+    """Name of the think format that split the completion."""
+    reasoning: str
+    answer: str
+    faults: tuple[str, ...]
+    """What the split found wrong (`no_close_tag`, …); empty for a well-formed completion."""
+    sampling: Sampling
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str
+    created_at: datetime
+    parent_id: str | None = None
+    """The trace that this one was made from, for derived traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One verifier's judgement of one trace."""
+
+    trace_id: str
+    verifier: str
+    version: str
+    outcome: Outcome
+    score: float | None
+    """0 to 1; None when undecided."""
+    reason: str
+    """Short snake_case code: `equal`, `different`, `no_answer`, `time_limit`, …; then ': detail' where it helps."""
+    extracted: str | None = None
+    """The answer that was judged."""
+    elapsed_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """One filter's refusal of one trace."""
+
+    trace_id: str
+    filter: str
+    version: str
+    reason: str
+    """Short snake_case code, counted in the funnel."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A trace with its prompt, as sieves see it."""
+
+    prompt: Prompt
+    trace: Trace
+
+
+class Verifier(Protocol):
+    """Judges one trace. Synchronous and pure; may raise: the boundary in `verifiers.judging` makes that UNDECIDED."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def verify(self, prompt: Prompt, trace: Trace) -> Verdict: ...
+
+
+class Filter(Protocol):
+    """Refuses single traces."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def check(self, trace: Trace, prompt: Prompt) -> Drop | None: ...
+
+
+class Sieve(Protocol):
+    """Refuses traces by looking at the whole set. Items come in selection order: the first of equals is kept."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def sift(self, items: Sequence[Item]) -> Iterable[Drop]: ...
+
+
+class Engine(Protocol):
+    """Turns one request into one completion. Raises EngineError when it cannot."""
+
+    async def complete(self, request: Request) -> Completion: ...
