@@ -1,4 +1,4 @@
-"""Finds verifiers and filters: every module of the package that has `plugin` and `EXAMPLES`, and installed entry points.
+"""Finds verifiers and filters: every module of the package with `plugin` and `EXAMPLES`, and installed entry points.
 
 A plugin is one file: a frozen dataclass whose fields are its options, `plugin` (an instance with the defaults) and
 `EXAMPLES`, which the contract test runs. An entry point of group `tracemill.verifiers` or `tracemill.filters` names

@@ -1,4 +1,4 @@
-"""Settings of this machine, from `TRACEMILL_…` environment variables. What a data set is made of stands in its recipe."""
+"""Settings of this machine, from `TRACEMILL_…` variables. What a data set is made of stands in its recipe."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Holds no behaviour beyond construction: ids are made in `core.ids`, plugins are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -173,13 +173,13 @@ class Filter(Protocol):
 
 
 class Sieve(Protocol):
-    """Refuses traces by looking at the whole set. Items come in selection order: the first of equals is kept."""
+    """Refuses traces by looking at the whole set, in one pass. Items come in a stable order; the first is kept."""
 
     @property
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
-    def sift(self, items: Sequence[Item]) -> Iterable[Drop]: ...
+    def sift(self, items: Iterable[Item]) -> Iterable[Drop]: ...
 
 
 class Engine(Protocol):

@@ -1,0 +1,127 @@
+"""How a chain of thought is marked in text: splitting a completion into reasoning and answer, and joining it again.
+
+Knows tags only; prompts and templates are rendered in `factory.thinking`. A split loses no text: what does not follow
+the format stays verbatim in `reasoning` or `answer`, and each broken rule is a fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracemill.core.errors import InputError, nearest
+
+FAULTS = {
+    "no_think": "neither <think> nor </think>",
+    "no_open_tag": "</think> without <think>",
+    "no_close_tag": "<think> without </think>",
+    "repeated_tag": "a tag stands more than once",
+    "wrong_order": "tags in the wrong order",
+    "text_outside": "text outside the tags",
+    "empty_reasoning": "nothing between <think> and </think>",
+    "no_answer_open": "no <answer>",
+    "no_answer_close": "no </answer>",
+    "empty_answer": "nothing where the answer belongs",
+    "no_box": "no \\boxed{} in the answer",
+    "cut_off": "the token limit ended the generation",
+}
+"""Every fault with its meaning, as it stands in `Trace.faults`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """The marks of one think format."""
+
+    name: str
+    answer_tags: bool = False
+    """The answer stands in <answer> tags, as in DeepSeek-R1-Zero's template."""
+    boxed: bool = False
+    """The answer holds a \\boxed{}."""
+
+    def join(self, reasoning: str, answer: str) -> str:
+        """The text that a model trained on this format should write; `split` gives the same parts back."""
+        tail = f"<answer>\n{answer}\n</answer>" if self.answer_tags else answer
+        return f"<think>\n{reasoning}\n</think>\n\n{tail}"
+
+
+MARKUPS = {
+    markup.name: markup
+    for markup in (
+        Markup("r1", answer_tags=True),
+        Markup("r1_zero", answer_tags=True),
+        Markup("boxed", boxed=True),
+        Markup("native"),
+    )
+}
+
+
+def markup_named(name: str, where: str = "thinking") -> Markup:
+    """The markup of that name. Raises InputError naming the field."""
+    if name not in MARKUPS:
+        raise InputError(f"{where}: unknown think format {name!r}{nearest(name, MARKUPS)}")
+    return MARKUPS[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A completion in its parts, with the rules that it broke in the order in which they were found."""
+
+    reasoning: str
+    answer: str
+    faults: tuple[str, ...]
+
+
+def split(text: str, markup: Markup) -> Split:
+    """Split a completion, prefill included. Tags count once, in order, with nothing outside (R1's format reward)."""
+    tags = ["<think>", "</think>"] + (["<answer>", "</answer>"] if markup.answer_tags else [])
+    faults = ["repeated_tag"] if any(text.count(tag) > 1 for tag in tags) else []
+    head, tail = _cut(text, markup, faults)
+    before, opened, reasoning = head.partition("<think>")
+    if not opened:
+        reasoning = head
+    elif before.strip():
+        faults.append("text_outside")
+        reasoning = head
+    answer = _answer(tail, markup, faults)
+    if not reasoning.strip() and "no_think" not in faults:
+        faults.append("empty_reasoning")
+    return Split(reasoning.strip(), answer, tuple(dict.fromkeys(faults)))
+
+
+def _cut(text: str, markup: Markup, faults: list[str]) -> tuple[str, str]:
+    """The text before and after the end of the reasoning."""
+    has_open = "<think>" in text
+    if "</think>" in text:
+        head, _, tail = text.partition("</think>")
+        if not has_open:
+            faults.append("no_open_tag")
+        elif "<think>" not in head:
+            faults.append("wrong_order")
+        return head, tail
+    faults.append("no_close_tag" if has_open else "no_think")
+    if markup.answer_tags and "<answer>" in text:
+        at = text.index("<answer>")
+        return text[:at], text[at:]
+    return (text, "") if has_open else ("", text)
+
+
+def _answer(tail: str, markup: Markup, faults: list[str]) -> str:
+    """The answer in the text after the reasoning; verbatim, tags included, where the format is broken."""
+    answer = tail.strip()
+    if markup.answer_tags:
+        start, end = tail.find("<answer>"), tail.find("</answer>")
+        if start < 0:
+            faults.append("no_answer_open")
+        if end < 0:
+            faults.append("no_answer_close")
+        if start >= 0 and end >= 0:
+            if end < start:
+                faults.append("wrong_order")
+            elif tail[:start].strip() or tail[end + len("</answer>") :].strip():
+                faults.append("text_outside")
+            else:
+                answer = tail[start + len("<answer>") : end].strip()
+    if not answer:
+        faults.append("empty_answer")
+    elif markup.boxed and "\\boxed{" not in answer:
+        faults.append("no_box")
+    return answer
