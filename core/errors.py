@@ -4,6 +4,7 @@ TracemillError            one clear line for the user, no traceback; `exit_code`
 ├── InputError            what the user gave: a recipe, a file, a query, an option
 ├── SetupError            what this machine lacks; the message ends with the command that mends it
 ├── EngineError           a model engine failed or died
+│   └── RefusedRequest    the engine will not take this one request (too long, …); the others go on
 ├── CorpusError           the corpus cannot be read or written (full disk, no permission, locked)
 └── Stopped               the user asked to stop; what was durable is kept
 """
@@ -36,6 +37,10 @@ class EngineError(TracemillError):
     """An engine failed or died."""
 
     exit_code = 4
+
+
+class RefusedRequest(EngineError):
+    """The engine will not take this one request; asking again gives the same answer."""
 
 
 class CorpusError(TracemillError):

@@ -39,7 +39,7 @@ class Markup:
 
     def join(self, reasoning: str, answer: str) -> str:
         """The text that a model trained on this format should write; `split` gives the same parts back."""
-        tail = f"<answer>\n{answer}\n</answer>" if self.answer_tags else answer
+        tail = f"<answer>{answer}</answer>" if self.answer_tags else answer
         return f"<think>\n{reasoning}\n</think>\n\n{tail}"
 
 

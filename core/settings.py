@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tracemill.core.errors import InputError
@@ -13,7 +13,7 @@ from tracemill.core.errors import InputError
 class Settings(BaseSettings):
     """Where things lie and what may be used. Paths may be relative to the current folder."""
 
-    model_config = SettingsConfigDict(env_prefix="TRACEMILL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TRACEMILL_", extra="ignore", validate_default=True)
 
     corpus: Path = Field(Path("tracemill-data/corpus"), description="folder of the corpus")
     exports: Path = Field(Path("tracemill-data/exports"), description="folder that exports are written to")
@@ -28,6 +28,19 @@ class Settings(BaseSettings):
     sql_memory_mb: int = Field(2048, description="memory limit of one SQL query", ge=256)
     sql_rows: int = Field(10_000, description="most rows that one SQL query returns", ge=1)
     verify_seconds: float = Field(2.0, description="time limit of one verdict", gt=0)
+
+    @field_validator("corpus", "exports", "cache")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        # Ray workers run in another folder.
+        return path.expanduser().absolute()
+
+    @field_validator("jobs_url")
+    @classmethod
+    def _absolute_sqlite(cls, url: str) -> str:
+        scheme, separator, file = url.partition(":///")
+        is_relative = scheme == "sqlite" and separator and file not in ("", ":memory:")
+        return f"sqlite:///{Path(file).expanduser().absolute()}" if is_relative else url
 
 
 def settings() -> Settings:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Outcome(StrEnum):
@@ -162,6 +162,7 @@ class Verifier(Protocol):
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict: ...
 
 
+@runtime_checkable
 class Filter(Protocol):
     """Refuses single traces."""
 
@@ -172,6 +173,7 @@ class Filter(Protocol):
     def check(self, trace: Trace, prompt: Prompt) -> Drop | None: ...
 
 
+@runtime_checkable
 class Sieve(Protocol):
     """Refuses traces by looking at the whole set, in one pass. Items come in a stable order; the first is kept."""
 

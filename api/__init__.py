@@ -1,0 +1,1 @@
+"""The REST service: jobs, SQL over the corpus, exports."""

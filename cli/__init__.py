@@ -1,0 +1,1 @@
+"""The `tracemill` command: the same verbs as the API."""

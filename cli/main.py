@@ -1,0 +1,46 @@
+"""Puts the commands together and turns errors into one line and an exit code. Each command has a module of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from tracemill.cli import corpus, doctor, model, plugins, run, serve, verify
+from tracemill.core.errors import TracemillError
+
+app = typer.Typer(
+    name="tracemill",
+    help="A factory for verified reasoning data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("sql")(corpus.sql)
+app.command("show")(corpus.show)
+app.command("export")(corpus.export)
+app.command("verify")(verify.verify)
+app.add_typer(model.app, name="model")
+app.command("plugins")(plugins.plugins)
+app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+
+
+def main() -> None:
+    """Entry point. Exit codes stand in core.errors."""
+    try:
+        app(standalone_mode=False)
+    except TracemillError as error:
+        print(f"tracemill: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print(f"tracemill: {error.format_message()} (tracemill --help)", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

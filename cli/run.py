@@ -1,0 +1,85 @@
+"""`tracemill run`: one recipe from prompts to data set, with live progress. Ctrl-C keeps what is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracemill.core.errors import Stopped, TracemillError
+from tracemill.core.settings import Settings, settings
+from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.jobs import JobState, JobStore
+from tracemill.pipelines.plan import Plan, make_plan
+from tracemill.pipelines.report import cost_line, funnel_lines
+from tracemill.pipelines.runner import Result, Watch, run_job
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="recipe file, or the name of a shipped one: demo, r1_rejection")],
+    corpus: Annotated[Path | None, typer.Option(help="folder of the corpus (TRACEMILL_CORPUS)")] = None,
+) -> None:
+    """Run a recipe. Run again, it goes on where it stopped."""
+    from tracemill.cli.progress import progress_display
+
+    here = settings() if corpus is None else settings().model_copy(update={"corpus": corpus})
+    plan = make_plan(recipes.load(recipe))
+    store = JobStore(here.jobs_url)
+    store.submit(plan.job_id, plan.recipe)
+    generate = plan.recipe.generate
+    typer.echo(
+        f"job {plan.job_id}: {len(plan.tasks):,} prompts x {generate.samples} samples, {generate.model} on "
+        f"{generate.engine}, think format {generate.thinking}"
+        + (f"; {plan.merged:,} repeated prompts merged" if plan.merged else "")
+    )
+    with progress_display(plan.samples) as watch:
+        result = _run_recorded(plan, here, watch, store, again=f"tracemill run {recipe}")
+    _print_result(plan, result)
+
+
+def _run_recorded(plan: Plan, here: Settings, watch: Watch, store: JobStore, again: str) -> Result:
+    """Run the job and keep its state in the store."""
+    store.set_state(plan.job_id, JobState.RUNNING)
+    try:
+        result = asyncio.run(_until_signal(plan, here, watch))
+    except Stopped as error:
+        store.set_state(plan.job_id, JobState.STOPPED)
+        raise Stopped(f"{error}; to go on: {again}") from error
+    except TracemillError as error:
+        store.set_state(plan.job_id, JobState.FAILED, str(error))
+        raise
+    if result.progress is not None:
+        store.set_progress(plan.job_id, result.progress)
+    store.set_state(plan.job_id, JobState.FINISHED)
+    return result
+
+
+async def _until_signal(plan: Plan, here: Settings, watch: Watch) -> Result:
+    """Ctrl-C and SIGTERM stop the job at the next sample; a second Ctrl-C ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask_to_stop)
+    return await run_job(plan, here, watch, stop)
+
+
+def _print_result(plan: Plan, result: Result) -> None:
+    typer.echo("\n" + "\n".join(funnel_lines(result.funnel)))
+    figures = cost_line(result.funnel)
+    if result.progress is not None and result.progress.new:
+        figures += f", {result.progress.tokens_per_s:,.0f} tokens/s in {result.progress.seconds:,.0f} s"
+    typer.echo(f"\n{figures}")
+    if result.progress is not None:
+        for reason, count in result.progress.refused.items():
+            typer.echo(f"{count:,} requests were refused by the engine: {reason}")
+    version = result.dataset
+    state = "new" if version.is_new else "unchanged"
+    typer.echo(f"data set {version.name} version {version.version} ({state}): {version.rows:,} traces")

@@ -1,0 +1,100 @@
+"""The Ray cluster: joining or starting it, hosting engines in it as actors. Alone imports ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tracemill.core.errors import EngineError, SetupError
+from tracemill.core.types import Completion, Request
+from tracemill.factory.engines.vllm import VllmEngine, VllmOptions
+
+NAMESPACE = "tracemill"
+
+
+def connect(address: str | None) -> None:
+    """Join the cluster at `address`, or start a local one that ends with this process. Does nothing when connected.
+
+    Raises SetupError when ray is missing or the cluster cannot be reached.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise SetupError("ray is not installed: pip install 'tracemill[ray]'") from error
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # ray 2.60 warns without it
+    where = {"address": address} if address else {"address": "local", "include_dashboard": False}
+    try:
+        ray.init(**where, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        place = f"join the Ray cluster at {address}" if address else "start a local Ray cluster"
+        raise SetupError(f"cannot {place}: {str(error).splitlines()[0]}; see: ray status") from error
+
+
+@dataclass(frozen=True, slots=True)
+class RayEngine:
+    """An engine in a Ray actor, as `core.types.Engine`."""
+
+    actor: Any
+
+    async def complete(self, request: Request) -> Completion:
+        done: Completion = await _answer(self.actor.complete.remote(request))
+        return done
+
+
+async def _answer(reference: Any) -> Any:
+    """What the actor returned; Ray's errors become ours, without Ray's remote traceback."""
+    import ray.exceptions as failures
+
+    try:
+        return await reference
+    except failures.RayTaskError as error:
+        cause = error.cause
+        raise cause if isinstance(cause, EngineError) else EngineError(f"engine failed: {cause!r}") from error
+    except failures.RayActorError as error:
+        raise EngineError("the engine's process died; run the same command again to go on") from error
+
+
+@asynccontextmanager
+async def vllm_engine(options: VllmOptions, address: str | None, gpus: float) -> AsyncIterator[RayEngine]:
+    """A vLLM replica in a Ray actor, its model loaded; it goes when the block ends.
+
+    `gpus` is what the actor reserves (0 on CPU). Raises EngineError with vLLM's reason when it cannot start.
+    """
+    connect(address)
+    import ray
+
+    # More calls wait inside than the engine decodes at once, so that it never runs dry between two of ours.
+    remote = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=2 * options.max_num_seqs + 16)(VllmEngine)
+    actor = remote.remote(options)
+    try:
+        await _answer(actor.ready.remote())
+        yield RayEngine(actor)
+    finally:
+        ray.kill(actor)
+
+
+def start_detached(name: str, kind: type, method: str, *arguments: Any, address: str | None) -> None:
+    """Run one method of a class in a detached actor that ends with it; does nothing while one of that name runs.
+
+    Ray restarts the actor and the method when their process or node dies, so the method must be able to go on.
+    """
+    connect(address)
+    import ray
+
+    class Detached(kind):  # type: ignore[misc]
+        async def run_and_leave(self) -> None:
+            await getattr(self, method)(*arguments)
+            ray.actor.exit_actor()
+
+    options = {"name": name, "lifetime": "detached", "num_cpus": 0, "max_restarts": 3, "max_task_retries": 3}
+    try:
+        actor = ray.remote(**options)(Detached).remote()
+    except ValueError:  # the name is taken: it runs
+        return
+    actor.run_and_leave.remote()

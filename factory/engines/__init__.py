@@ -1,0 +1,1 @@
+"""Engines: what turns a request into a completion. Each implements `core.types.Engine`."""

@@ -1,0 +1,137 @@
+"""Where prompts come from: reasoning-gym tasks, JSONL, Parquet, a folder of the `datasets` library.
+
+Every source yields prompts in a stable order; a row that cannot be a prompt is an InputError naming file and row.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracemill.core.errors import InputError, nearest
+from tracemill.core.ids import prompt_id
+from tracemill.core.types import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How the rows of a file become prompts: the names of the columns, and what holds for all rows."""
+
+    text: str = "prompt"
+    reference: str = "answer"
+    verifier: str = "math"
+    domain: str = "math"
+
+
+def reasoning_gym_prompts(task: str, count: int, seed: int, options: Mapping[str, Any], where: str) -> Iterator[Prompt]:
+    """`count` generated questions of one reasoning-gym task family; `options` are the family's own settings."""
+    import reasoning_gym
+    from reasoning_gym.factory import DATASETS
+
+    if task not in DATASETS:
+        raise InputError(f"{where}.task: reasoning-gym has no task {task!r}{nearest(task, DATASETS)}")
+    try:
+        dataset = reasoning_gym.create_dataset(task, seed=seed, size=count, **options)
+    except (TypeError, ValueError, AssertionError) as error:
+        known = [name for name in DATASETS[task][1].__dataclass_fields__ if name not in ("seed", "size")]
+        raise InputError(f"{where}.options: {task} refuses them: {error} (known: {', '.join(known)})") from error
+    for entry in dataset:
+        plain = json.loads(json.dumps(entry, default=str))
+        reference = "" if plain["answer"] is None else str(plain["answer"])
+        yield Prompt(
+            id=prompt_id(plain["question"], "reasoning_gym", reference),
+            text=plain["question"],
+            domain=task,
+            verifier="reasoning_gym",
+            reference=reference,
+            source=f"reasoning_gym:{task}",
+            metadata={"task": task, "entry": plain},
+        )
+
+
+def jsonl_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
+    """One prompt a line, plain or .gz; blank lines are passed over."""
+    with _opened(path, where) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{path}:{number}: not valid JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise InputError(f"{path}:{number}: a line must be a JSON object, this is {type(row).__name__}")
+            yield _row_prompt(row, columns, f"{path}:{number}", path.name, where)
+
+
+def parquet_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
+    """One prompt a row of a Parquet file, read in batches."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _require(path, where)
+    try:
+        batches = pq.ParquetFile(path).iter_batches(batch_size=1000)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{where}.path: {path} is not a Parquet file: {str(error).splitlines()[0]}") from error
+    number = 0
+    for batch in batches:
+        for row in batch.to_pylist():
+            number += 1
+            yield _row_prompt(row, columns, f"{path} row {number}", path.name, where)
+
+
+def dataset_prompts(path: Path, split: str, columns: Columns, where: str) -> Iterator[Prompt]:
+    """One prompt a row of a `datasets` folder: written by `save_to_disk`, or data files that `load_dataset` reads."""
+    import datasets
+
+    _require(path, where)
+    try:
+        saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+        loaded = datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path))
+    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(f"{where}.path: `datasets` cannot read {path}: {str(error).splitlines()[0]}") from error
+    if isinstance(loaded, dict):
+        if split not in loaded:
+            raise InputError(f"{where}.split: {path} has no split {split!r}{nearest(split, loaded)}")
+        loaded = loaded[split]
+    for number, row in enumerate(loaded, 1):
+        yield _row_prompt(row, columns, f"{path} row {number}", path.name, where)
+
+
+def _require(path: Path, where: str) -> None:
+    if not path.exists():
+        raise InputError(f"{where}.path: no such file or folder: {path}")
+
+
+def _opened(path: Path, where: str) -> Any:
+    _require(path, where)
+    try:
+        return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{where}.path: cannot read {path}: {error.strerror}") from error
+
+
+def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: str, where: str) -> Prompt:
+    """The row as a prompt; its other columns become metadata."""
+    for field, column in (("text", columns.text), ("reference", columns.reference)):
+        if column not in row:
+            names = ", ".join(row)
+            raise InputError(f"{place}: no column {column!r} (the row has: {names}); set {where}.columns.{field}")
+        if row[column] is None or not str(row[column]).strip():
+            raise InputError(f"{place}: column {column!r} is empty")
+    text, reference = str(row[columns.text]), str(row[columns.reference])
+    rest = {name: value for name, value in row.items() if name not in (columns.text, columns.reference)}
+    return Prompt(
+        id=prompt_id(text, columns.verifier, reference),
+        text=text,
+        domain=columns.domain,
+        verifier=columns.verifier,
+        reference=reference,
+        source=source,
+        metadata=json.loads(json.dumps(rest, default=str)),
+    )

@@ -1,0 +1,1 @@
+"""Recipes and the runner that walks a job through the other rooms."""

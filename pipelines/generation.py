@@ -1,0 +1,178 @@
+"""The loop that keeps an engine busy: ask, split, judge, make durable, count. One event loop, one engine.
+
+A sample counts when the ledger has it on disk. There is no batch barrier: a finished sample is judged while others
+still think. Stopping or failing keeps every sample that was judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tracemill.core.errors import RefusedRequest, Stopped
+from tracemill.core.ids import sample_seed, trace_id
+from tracemill.core.types import Engine, Outcome, Request, Sampling, Trace, Verdict
+from tracemill.pipelines.plan import Plan, Task
+from tracemill.verifiers.judging import judge
+
+Sample = tuple[Trace, tuple[Verdict, ...]]
+Work = Iterator[tuple[Task, int]]
+Finished = asyncio.Queue[Sample | None]
+
+
+class Recorder(Protocol):
+    """Makes samples durable; `corpus.ledger.Ledger` is one."""
+
+    @property
+    def finished(self) -> set[str]: ...
+    def record(self, samples: list[Sample]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a job stands. Counts durable samples only; figures of speed are of this run."""
+
+    total: int
+    durable: int
+    """Samples on disk, those of earlier runs included."""
+    new: int
+    correct: int
+    """Of the new ones."""
+    refused: Mapping[str, int]
+    """Requests that the engine will not take, by reason. They are not samples; a later run asks again."""
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Generated tokens a second."""
+        return self.completion_tokens / self.seconds if self.seconds else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to the end at the speed so far; None before the first sample."""
+        left = self.total - self.durable - sum(self.refused.values())
+        return self.seconds / self.new * left if self.new else None
+
+
+@dataclass
+class Generation:
+    """One run of a plan's missing samples through an engine."""
+
+    plan: Plan
+    ledger: Recorder
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    _durable_before: int = 0
+    _new: int = 0
+    _correct: int = 0
+    _tokens: Counter[str] = field(default_factory=Counter)
+    _refused: Counter[str] = field(default_factory=Counter)
+    _started: float = 0.0
+
+    def missing(self) -> Work:
+        """The samples that are not durable yet, those of one prompt together (they share the engine's prefix cache)."""
+        for task in self.plan.tasks:
+            for sample in range(self.plan.recipe.generate.samples):
+                if trace_id(self.plan.job_id, task.prompt.id, sample) not in self.ledger.finished:
+                    yield task, sample
+
+    def progress(self) -> Progress:
+        """Where the job stands now."""
+        return Progress(
+            total=self.plan.samples,
+            durable=self._durable_before + self._new,
+            new=self._new,
+            correct=self._correct,
+            refused=dict(self._refused),
+            prompt_tokens=self._tokens["prompt"],
+            completion_tokens=self._tokens["completion"],
+            seconds=time.monotonic() - self._started,
+        )
+
+    async def run(self, engine: Engine, stop: asyncio.Event) -> Progress:
+        """Make what is missing durable. Raises Stopped when `stop` is set, EngineError or CorpusError on failure."""
+        self._started = time.monotonic()
+        self._durable_before = self.plan.samples - sum(1 for _ in self.missing())
+        finished: Finished = asyncio.Queue()
+        making = asyncio.create_task(self._make_all(engine, self.missing(), finished))
+        recording = asyncio.create_task(self._record_all(finished))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({making, recording, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            making.cancel()  # nothing happens where it is done
+            (made,) = await asyncio.gather(making, return_exceptions=True)
+            finished.put_nowait(None)
+            await recording
+        if stop.is_set():
+            raise Stopped("stopped")
+        if isinstance(made, BaseExceptionGroup):
+            raise made.exceptions[0]
+        if isinstance(made, BaseException):
+            raise made
+        return self.progress()
+
+    async def _make_all(self, engine: Engine, work: Work, finished: Finished) -> None:
+        """Enough makers that the engine never waits for a verdict: its own sequences and an eighth more."""
+        sequences = self.plan.recipe.generate.concurrency
+        async with asyncio.TaskGroup() as group:
+            for _ in range(sequences + max(8, sequences // 8)):
+                group.create_task(self._make(engine, work, finished))
+
+    async def _make(self, engine: Engine, work: Work, finished: Finished) -> None:
+        for task, sample in work:
+            request = self.request(task, sample)
+            try:
+                done = await engine.complete(request)
+            except RefusedRequest as error:
+                self._refused[str(error)] += 1
+                continue
+            recipe = self.plan.recipe
+            trace = task.thinking.trace(task.prompt, self.plan.job_id, sample, recipe.generate.model, request, done)
+            verdicts = await asyncio.to_thread(judge, task.prompt, trace, self.plan.judges[task.prompt.verifier])
+            finished.put_nowait((trace, verdicts))
+
+    def request(self, task: Task, sample: int) -> Request:
+        """What the engine is asked for one sample."""
+        settings = self.plan.recipe.generate
+        return Request(
+            id=trace_id(self.plan.job_id, task.prompt.id, sample),
+            prompt=task.thinking.render(task.prompt.text),
+            sampling=Sampling(
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                top_k=settings.top_k,
+                max_tokens=settings.max_tokens,
+                seed=sample_seed(settings.seed, task.prompt.id, sample) if settings.reproducible else None,
+            ),
+            prefill=task.thinking.prefill,
+            stop=task.thinking.stop,
+        )
+
+    async def _record_all(self, finished: Finished) -> None:
+        """Writes whatever is finished with one fsync, then counts it."""
+        last = False
+        while not last:
+            batch = [await finished.get()]
+            while not finished.empty():
+                batch.append(finished.get_nowait())
+            last = None in batch
+            samples = [sample for sample in batch if sample is not None]
+            if samples:
+                await asyncio.to_thread(self.ledger.record, samples)
+                self._count(samples)
+                self.on_progress(self.progress())
+
+    def _count(self, samples: list[Sample]) -> None:
+        self._new += len(samples)
+        for trace, verdicts in samples:
+            self._tokens["prompt"] += trace.prompt_tokens
+            self._tokens["completion"] += trace.completion_tokens
+            right = all(verdict.outcome is Outcome.CORRECT for verdict in verdicts)
+            self._correct += right and not trace.faults

@@ -1,0 +1,195 @@
+"""The recipe: the file that says how a data set is made. YAML in, frozen sections out, one clear line on error.
+
+Unknown keys are refused with the nearest known name. Paths in a recipe are relative to the current folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from tracemill.core.errors import InputError, nearest
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    hint = nearest(str(key), cls.model_fields).replace("{", "{{").replace("}", "}}")
+                    raise PydanticCustomError("unknown_key", f"unknown key {str(key)!r}{hint}")
+        return data
+
+
+class ExampleSection(Section):
+    """A worked example, shown to the model as an earlier turn."""
+
+    prompt: str
+    reasoning: str
+    answer: str
+
+
+class ReasoningGymSource(Section):
+    """Generated questions of one reasoning-gym task family."""
+
+    source: Literal["reasoning_gym"]
+    task: str = Field(description="name of the task family")
+    count: int = Field(gt=0, description="number of questions")
+    seed: int = Field(0, description="seed of the questions")
+    options: dict[str, Any] = Field({}, description="settings of the task family")
+    examples: tuple[ExampleSection, ...] = Field((), description="worked examples shown before each question")
+
+
+class ColumnsSection(Section):
+    """Which columns of a file hold the question and its gold answer."""
+
+    text: str = "prompt"
+    reference: str = "answer"
+
+
+class FileSource(Section):
+    """Questions from a file (`jsonl`, `parquet`) or a folder (`datasets`)."""
+
+    source: Literal["jsonl", "parquet", "datasets"]
+    path: Path = Field(description="file or folder; .jsonl may be .gz")
+    split: str = Field("train", description="split of a `datasets` folder")
+    columns: ColumnsSection = Field(ColumnsSection(), description="names of the columns")
+    verifier: str = Field("math", description="verifier that judges the answers")
+    domain: str = Field("math", description="domain that the prompts are filed under")
+    limit: int | None = Field(None, gt=0, description="use only the first so many rows")
+    examples: tuple[ExampleSection, ...] = Field((), description="worked examples shown before each question")
+
+
+class GenerateSection(Section):
+    """How samples are drawn. All but `concurrency` and `gpus` is part of the job's identity."""
+
+    engine: Literal["vllm", "fake"] = Field("vllm", description="`fake` answers sums without a model, to try a recipe")
+    model: str = Field("smollm2-135m", description="packaged model, folder, or owner/name")
+    thinking: str = Field("r1", description="think format: r1, r1_zero, boxed, native")
+    samples: int = Field(8, gt=0, description="samples a prompt")
+    temperature: float = Field(0.7, ge=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    top_k: int = Field(0, ge=0, description="0 considers all tokens")
+    max_tokens: int = Field(1024, gt=0, description="longest completion, in tokens")
+    reproducible: bool = Field(False, description="seed every sample by itself; costs throughput")
+    seed: int = Field(0, description="seed that the samples' seeds are made from")
+    concurrency: int = Field(128, gt=0, description="sequences that the engine decodes at once")
+    gpus: float = Field(0, ge=0, description="GPUs that the engine reserves")
+    engine_options: dict[str, Any] = Field({}, description="further vLLM engine arguments by their own names")
+
+    @field_validator("thinking")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        from tracemill.core.markup import MARKUPS
+
+        if value not in MARKUPS:
+            raise PydanticCustomError("think_format", f"unknown think format {value!r}{nearest(value, MARKUPS)}")
+        return value
+
+
+class VerifySection(Section):
+    """Which verifiers judge a trace beside its prompt's own. A trace counts as correct when all of them agree."""
+
+    also: tuple[str, ...] = ("format",)
+
+
+class FilterSection(Section):
+    """One filter or sieve with its options; in YAML `name` alone, or `name: {option: value}`."""
+
+    name: str
+    options: dict[str, Any] = Field({}, description="the filter's own options")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"name": data}
+        if isinstance(data, Mapping) and "name" not in data and len(data) == 1:
+            (name, options) = next(iter(data.items()))
+            return {"name": str(name), "options": options or {}}
+        return data
+
+
+class SelectSection(Section):
+    """Rejection sampling: which correct traces make the data set."""
+
+    pass_rate: tuple[float, float] = Field((0.0, 1.0), description="keep prompts whose pass rate lies within")
+    per_prompt: int | None = Field(None, gt=0, description="most traces a prompt")
+    order: Literal["shortest", "longest", "first", "random"] = Field("shortest", description="which ones come first")
+    seed: int = Field(0, description="seed of order `random`")
+
+    @field_validator("pass_rate")
+    @classmethod
+    def _window(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1] <= 1:
+            raise PydanticCustomError("window", "must be [low, high] with 0 <= low <= high <= 1")
+        return value
+
+
+class Recipe(Section):
+    """How a data set is made, from prompts to selection."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="name of the job and of its data set")
+    description: str = ""
+    prompts: tuple[Annotated[ReasoningGymSource | FileSource, Field(discriminator="source")], ...] = Field(min_length=1)
+    generate: GenerateSection = GenerateSection()
+    verify: VerifySection = VerifySection()
+    filters: tuple[FilterSection, ...] = (FilterSection(name="exact_duplicates"),)
+    select: SelectSection = SelectSection()
+
+
+def parse(data: Any, origin: str = "recipe") -> Recipe:
+    """Check a recipe. Raises InputError with one line that names the field and the remedy."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"{origin}: a recipe is a mapping with the keys {', '.join(Recipe.model_fields)}")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = _field_path(first["loc"])
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
+        raise InputError(f"{origin}: {place + ': ' if place else ''}{first['msg']}{got}{more}") from error
+
+
+def _field_path(loc: tuple[int | str, ...]) -> str:
+    """prompts[0].task: pydantic's location without the names of the union's members."""
+    members = {"reasoning_gym", "jsonl", "parquet", "datasets"}
+    path = ""
+    for at, part in enumerate(loc):
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not (part in members and at and isinstance(loc[at - 1], int)):
+            path += f".{part}" if path else part
+    return path
+
+
+def load(name: str) -> Recipe:
+    """The recipe in a file, or a shipped one by its name (`demo`). Raises InputError."""
+    path = Path(name)
+    if not path.is_file():
+        shipped = {file.stem: file for file in SHIPPED.glob("*.yaml")}
+        if name not in shipped:
+            raise InputError(f"no such recipe file: {name}{nearest(path.stem, shipped)}")
+        path = shipped[name]
+    try:
+        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), origin=str(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,40 @@
+"""The engine without a model: deterministic, scripted, slow, mortal."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tracemill.core.errors import EngineError
+from tracemill.core.types import Message, Request, Sampling
+from tracemill.factory.engines.fake import FakeEngine
+
+
+def request(name: str, text: str = "What is 12 + 5 - 3?", max_tokens: int = 100) -> Request:
+    return Request(name, (Message("user", text),), Sampling(max_tokens=max_tokens), "<think>\n", ("</answer>",))
+
+
+async def test_the_same_request_gets_the_same_answer() -> None:
+    first = [await FakeEngine().complete(request(str(k))) for k in range(50)]
+    again = [await FakeEngine().complete(request(str(k))) for k in range(50)]
+    assert first == again
+    right = sum("<answer>\n14\n</answer>" in done.text for done in first)
+    assert 20 <= right <= 40, "6 in 10 are right"
+
+
+async def test_it_answers_what_it_is_told_and_is_cut_at_the_limit() -> None:
+    engine = FakeEngine(script=lambda request: "one two three four")
+    whole, cut = await engine.complete(request("a")), await engine.complete(request("b", max_tokens=2))
+    assert (whole.text, whole.completion_tokens, whole.finish_reason) == ("one two three four", 4, "stop")
+    assert (cut.text, cut.completion_tokens, cut.finish_reason) == ("one two", 2, "length")
+
+
+async def test_it_can_be_slow_and_it_can_die() -> None:
+    engine = FakeEngine(seconds=0.05, dies_after=1)
+    started = time.monotonic()
+    await engine.complete(request("a"))
+    assert time.monotonic() - started >= 0.05
+    with pytest.raises(EngineError, match="died after 1 completions"):
+        await engine.complete(request("b"))
+    assert engine.completed == ["a"]
