@@ -37,7 +37,7 @@ async def submit(request: Request) -> JobOut:
     recipe = recipes.parse(_parsed(await request.body()))
     store: JobStore = request.app.state.store
     job = await run_in_threadpool(service.submit, recipe, request.app.state.settings, store)
-    return JobOut.of(job)
+    return JobOut.model_validate(job)
 
 
 def _parsed(body: bytes) -> Any:
@@ -53,7 +53,7 @@ def _parsed(body: bytes) -> Any:
 def list_jobs(request: Request) -> JobList:
     """All jobs, newest first."""
     store: JobStore = request.app.state.store
-    return JobList(jobs=[JobOut.of(job) for job in store.list()])
+    return JobList(jobs=[JobOut.model_validate(job) for job in store.list()])
 
 
 @router.get("/jobs/{job_id}", responses={404: {"model": Problem}})
@@ -62,4 +62,4 @@ def get_job(job_id: str, request: Request) -> JobDetail:
     settings: Settings = request.app.state.settings
     job = service.known_job(job_id, request.app.state.store)
     funnel = service.job_funnel(job, Corpus.open(settings.corpus))
-    return JobDetail(job=JobOut.of(job), recipe=dict(job.recipe), funnel=FunnelOut.of(funnel))
+    return JobDetail(job=JobOut.model_validate(job), recipe=dict(job.recipe), funnel=FunnelOut.model_validate(funnel))

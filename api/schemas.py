@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tracemill.corpus.funnel import Funnel
-from tracemill.pipelines.jobs import Job, JobState
+from tracemill.pipelines.jobs import JobState
 
 RECIPE_EXAMPLE = {
     "name": "sums",
@@ -36,6 +35,7 @@ class Problem(BaseModel):
 class Fallen(BaseModel):
     """How many traces fell at a stage, and why."""
 
+    model_config = ConfigDict(from_attributes=True)
     stage: str
     reason: str
     count: int
@@ -44,34 +44,21 @@ class Fallen(BaseModel):
 class FunnelOut(BaseModel):
     """From generated to kept; at every stage the numbers add up."""
 
+    model_config = ConfigDict(from_attributes=True)
     prompts: int
     generated: int
     well_formed: int
     correct: int
     sifted: int = Field(description="correct and passed by every filter")
-    kept: int
+    kept: int | None = Field(description="null until the job has selected")
     completion_tokens: int
     fallen: list[Fallen]
-
-    @classmethod
-    def of(cls, funnel: Funnel) -> FunnelOut:
-        """The funnel as JSON."""
-        fallen = [Fallen(stage=one.stage, reason=one.reason, count=one.count) for one in funnel.fallen]
-        return cls(
-            prompts=funnel.prompts,
-            generated=funnel.generated,
-            well_formed=funnel.well_formed,
-            correct=funnel.correct,
-            sifted=funnel.sifted,
-            kept=funnel.kept,
-            completion_tokens=funnel.completion_tokens,
-            fallen=fallen,
-        )
 
 
 class JobOut(BaseModel):
     """A job as the list shows it."""
 
+    model_config = ConfigDict(from_attributes=True)
     id: str
     name: str
     state: JobState
@@ -79,19 +66,6 @@ class JobOut(BaseModel):
     error: str | None
     created_at: datetime
     updated_at: datetime
-
-    @classmethod
-    def of(cls, job: Job) -> JobOut:
-        """The job as JSON."""
-        return cls(
-            id=job.id,
-            name=job.name,
-            state=job.state,
-            progress=dict(job.progress),
-            error=job.error,
-            created_at=job.created_at,
-            updated_at=job.updated_at,
-        )
 
 
 class JobDetail(BaseModel):

@@ -94,7 +94,7 @@ async def measure(rounds: int, samples: int, folder: Path) -> dict[str, float]:
                     tokens, seconds = direct.run(requests_of(plan, corpus))
                 else:
                     with Ledger.open(corpus, plan.job_id) as ledger:
-                        progress = await Generation(plan, ledger).run(engine, asyncio.Event())
+                        progress = await Generation(plan, ledger).run(engine)
                     tokens, seconds = progress.completion_tokens, progress.seconds
                 if number >= 0:
                     totals[what][0] += tokens

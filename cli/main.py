@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from tracemill.cli import corpus, doctor, model, plugins, run, serve, verify
@@ -36,10 +35,10 @@ def main() -> None:
     except TracemillError as error:
         print(f"tracemill: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         print(f"tracemill: {error.format_message()} (tracemill --help)", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tracemill.cli.corpus import CorpusOption, settings_with
 from tracemill.core.errors import Stopped, TracemillError
-from tracemill.core.settings import Settings, settings
+from tracemill.core.settings import Settings
 from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.jobs import JobState, JobStore
 from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.report import cost_line, funnel_lines
@@ -20,18 +21,18 @@ from tracemill.pipelines.runner import Result, Watch, run_job
 
 def run(
     recipe: Annotated[str, typer.Argument(help="recipe file, or the name of a shipped one: demo, r1_rejection")],
-    corpus: Annotated[Path | None, typer.Option(help="folder of the corpus (TRACEMILL_CORPUS)")] = None,
+    corpus: CorpusOption = None,
 ) -> None:
     """Run a recipe. Run again, it goes on where it stopped."""
     from tracemill.cli.progress import progress_display
 
-    here = settings() if corpus is None else settings().model_copy(update={"corpus": corpus})
+    here = settings_with(corpus)
     plan = make_plan(recipes.load(recipe))
     store = JobStore(here.jobs_url)
-    store.submit(plan.job_id, plan.recipe)
+    store.submit(plan.job_id, plan.recipe, "command")
     generate = plan.recipe.generate
     typer.echo(
-        f"job {plan.job_id}: {len(plan.tasks):,} prompts x {generate.samples} samples, {generate.model} on "
+        f"job {plan.job_id}: {len(plan.tasks):,} prompts x {generate.samples} samples, {generate.model_name} on "
         f"{generate.engine}, think format {generate.thinking}"
         + (f"; {plan.merged:,} repeated prompts merged" if plan.merged else "")
     )
@@ -43,11 +44,19 @@ def run(
 def _run_recorded(plan: Plan, here: Settings, watch: Watch, store: JobStore, again: str) -> Result:
     """Run the job and keep its state in the store."""
     store.set_state(plan.job_id, JobState.RUNNING)
+    durable = 0
+
+    def on_progress(progress: Progress) -> None:
+        nonlocal durable
+        durable = progress.durable
+        watch.on_progress(progress)
+
     try:
-        result = asyncio.run(_until_signal(plan, here, watch))
-    except Stopped as error:
+        result = asyncio.run(_until_signal(plan, here, Watch(watch.on_stage, on_progress)))
+    except asyncio.CancelledError as error:
         store.set_state(plan.job_id, JobState.STOPPED)
-        raise Stopped(f"{error}; to go on: {again}") from error
+        counted = f"{durable:,} of {plan.samples:,} samples are durable" if durable else "what was durable is kept"
+        raise Stopped(f"stopped; {counted}; to go on: {again}") from error
     except TracemillError as error:
         store.set_state(plan.job_id, JobState.FAILED, str(error))
         raise
@@ -58,17 +67,11 @@ def _run_recorded(plan: Plan, here: Settings, watch: Watch, store: JobStore, aga
 
 
 async def _until_signal(plan: Plan, here: Settings, watch: Watch) -> Result:
-    """Ctrl-C and SIGTERM stop the job at the next sample; a second Ctrl-C ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop() -> None:
-        stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
+    """Ctrl-C and SIGTERM stop the job as soon as what is finished is durable."""
+    job = asyncio.create_task(run_job(plan, here, watch))
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask_to_stop)
-    return await run_job(plan, here, watch, stop)
+        asyncio.get_running_loop().add_signal_handler(number, job.cancel)
+    return await job
 
 
 def _print_result(plan: Plan, result: Result) -> None:

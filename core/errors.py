@@ -2,6 +2,7 @@
 
 TracemillError            one clear line for the user, no traceback; `exit_code` is what the command returns
 ├── InputError            what the user gave: a recipe, a file, a query, an option
+│   └── NotFound          a job, data set or version of that name does not exist
 ├── SetupError            what this machine lacks; the message ends with the command that mends it
 ├── EngineError           a model engine failed or died
 │   └── RefusedRequest    the engine will not take this one request (too long, …); the others go on
@@ -25,6 +26,10 @@ class InputError(TracemillError):
     """A user's mistake; the message names the field and the remedy."""
 
     exit_code = 2
+
+
+class NotFound(InputError):
+    """A job, data set or version of that name does not exist."""
 
 
 class SetupError(TracemillError):

@@ -27,7 +27,6 @@ class Settings(BaseSettings):
     sql_seconds: float = Field(30.0, description="time limit of one SQL query", gt=0)
     sql_memory_mb: int = Field(2048, description="memory limit of one SQL query", ge=256)
     sql_rows: int = Field(10_000, description="most rows that one SQL query returns", ge=1)
-    verify_seconds: float = Field(2.0, description="time limit of one verdict", gt=0)
 
     @field_validator("corpus", "exports", "cache")
     @classmethod

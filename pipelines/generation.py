@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tracemill.core.errors import RefusedRequest, Stopped
+from tracemill.core.errors import RefusedRequest
 from tracemill.core.ids import sample_seed, trace_id
-from tracemill.core.types import Engine, Outcome, Request, Sampling, Trace, Verdict
+from tracemill.core.types import Completion, Engine, Outcome, Request, Sampling, Trace, Verdict
 from tracemill.pipelines.plan import Plan, Task
 from tracemill.verifiers.judging import judge
 
@@ -72,6 +72,7 @@ class Generation:
     _correct: int = 0
     _tokens: Counter[str] = field(default_factory=Counter)
     _refused: Counter[str] = field(default_factory=Counter)
+    _judging: set[asyncio.Task[None]] = field(default_factory=set)
     _started: float = 0.0
 
     def missing(self) -> Work:
@@ -94,24 +95,24 @@ class Generation:
             seconds=time.monotonic() - self._started,
         )
 
-    async def run(self, engine: Engine, stop: asyncio.Event) -> Progress:
-        """Make what is missing durable. Raises Stopped when `stop` is set, EngineError or CorpusError on failure."""
+    async def run(self, engine: Engine) -> Progress:
+        """Make what is missing durable. Raises EngineError or CorpusError on failure.
+
+        Cancelled or failed, it first makes durable what the engine has finished.
+        """
         self._started = time.monotonic()
         self._durable_before = self.plan.samples - sum(1 for _ in self.missing())
         finished: Finished = asyncio.Queue()
         making = asyncio.create_task(self._make_all(engine, self.missing(), finished))
         recording = asyncio.create_task(self._record_all(finished))
-        stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({making, recording, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({making, recording}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopping.cancel()
             making.cancel()  # nothing happens where it is done
             (made,) = await asyncio.gather(making, return_exceptions=True)
+            await asyncio.gather(*self._judging)  # what the engine has finished is paid for
             finished.put_nowait(None)
             await recording
-        if stop.is_set():
-            raise Stopped("stopped")
         if isinstance(made, BaseExceptionGroup):
             raise made.exceptions[0]
         if isinstance(made, BaseException):
@@ -133,10 +134,16 @@ class Generation:
             except RefusedRequest as error:
                 self._refused[str(error)] += 1
                 continue
-            recipe = self.plan.recipe
-            trace = task.thinking.trace(task.prompt, self.plan.job_id, sample, recipe.generate.model, request, done)
-            verdicts = await asyncio.to_thread(judge, task.prompt, trace, self.plan.judges[task.prompt.verifier])
-            finished.put_nowait((trace, verdicts))
+            judging = asyncio.create_task(self._judge(task, sample, request, done, finished))
+            self._judging.add(judging)
+            judging.add_done_callback(self._judging.discard)
+            await asyncio.shield(judging)
+
+    async def _judge(self, task: Task, sample: int, request: Request, done: Completion, finished: Finished) -> None:
+        model = self.plan.recipe.generate.model_name
+        trace = task.thinking.trace(task.prompt, self.plan.job_id, sample, model, request, done)
+        verdicts = await asyncio.to_thread(judge, task.prompt, trace, self.plan.judges[task.prompt.verifier])
+        finished.put_nowait((trace, verdicts))
 
     def request(self, task: Task, sample: int) -> Request:
         """What the engine is asked for one sample."""

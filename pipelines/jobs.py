@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from sqlalchemy import JSON, DateTime, String, Text, create_engine, make_url, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from tracemill.core.errors import InputError, SetupError, nearest
+from tracemill.core.errors import InputError, NotFound, SetupError, nearest
 from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.recipe import Recipe
+
+Runner = Literal["command", "service"]
+"""Who runs a job: a service starts its own again after a crash, but not one that a person's command runs."""
 
 
 class JobState(StrEnum):
@@ -38,6 +41,7 @@ class Job:
     id: str
     name: str
     state: JobState
+    runner: Runner
     recipe: Mapping[str, Any]
     progress: Mapping[str, Any]
     error: str | None
@@ -54,6 +58,7 @@ class _JobRow(_Table):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
+    runner: Mapped[str] = mapped_column(String(16))
     recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     error: Mapped[str | None] = mapped_column(Text)
@@ -78,16 +83,16 @@ class JobStore:
             reason = str(error).splitlines()[0]
             raise SetupError(f"cannot open the jobs store {url}: {reason}; set TRACEMILL_JOBS_URL") from error
 
-    def submit(self, job_id: str, recipe: Recipe) -> Job:
+    def submit(self, job_id: str, recipe: Recipe, runner: Runner) -> Job:
         """Queue a job. One that is queued or running stays as it is; any other is queued again."""
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
             row = session.get(_JobRow, job_id)
             if row is None:
-                row = _JobRow(id=job_id, name=recipe.name, progress={}, created_at=now)
+                row = _JobRow(id=job_id, name=recipe.name, runner=runner, progress={}, created_at=now)
                 session.add(row)
             if row.state not in (JobState.QUEUED, JobState.RUNNING):
-                row.state, row.error = JobState.QUEUED, None
+                row.state, row.error, row.runner = JobState.QUEUED, None, runner
             row.recipe, row.updated_at = recipe.model_dump(mode="json"), now
             session.flush()
             return _job(row)
@@ -129,13 +134,18 @@ class JobStore:
 
 
 def newest_job(name: str, store: JobStore) -> Job:
-    """The newest job of that name. Raises InputError where there is none."""
+    """The newest job of that name. Raises NotFound where there is none."""
     jobs = store.list()
     for job in jobs:
         if job.name == name:
             return job
     hint = nearest(name, {job.name for job in jobs}) if jobs else "; none has run yet: tracemill run"
-    raise InputError(f"job: no job is called {name!r}{hint}")
+    raise NotFound(f"job: no job is called {name!r}{hint}")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """SQLite forgets the time zone, PostgreSQL gives its own."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _job(row: _JobRow) -> Job:
@@ -143,9 +153,10 @@ def _job(row: _JobRow) -> Job:
         id=row.id,
         name=row.name,
         state=JobState(row.state),
+        runner=cast(Runner, row.runner),
         recipe=dict(row.recipe),
         progress=dict(row.progress or {}),
         error=row.error,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        created_at=_in_utc(row.created_at),
+        updated_at=_in_utc(row.updated_at),
     )

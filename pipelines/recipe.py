@@ -90,6 +90,11 @@ class GenerateSection(Section):
     gpus: float = Field(0, ge=0, description="GPUs that the engine reserves")
     engine_options: dict[str, Any] = Field({}, description="further vLLM engine arguments by their own names")
 
+    @property
+    def model_name(self) -> str:
+        """What traces are filed under: a trace of the fake engine must not pass for a model's."""
+        return "fake" if self.engine == "fake" else self.model
+
     @field_validator("thinking")
     @classmethod
     def _known_format(cls, value: str) -> str:
@@ -158,9 +163,12 @@ def parse(data: Any, origin: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = errors[0]
         place = _field_path(first["loc"])
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        # A list with a bad item is also too short: that is not a second mistake.
+        others = sum(1 for other in errors[1:] if other["loc"] != first["loc"][: len(other["loc"])])
+        more = f" (and {others} more)" if others else ""
         got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
         raise InputError(f"{origin}: {place + ': ' if place else ''}{first['msg']}{got}{more}") from error
 

@@ -5,7 +5,6 @@ The same function serves the command line and the service. What was durable when
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,8 +39,8 @@ class Watch:
     on_progress: Callable[[Progress], None] = lambda progress: None
 
 
-async def run_job(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event) -> Result:
-    """Run a job to its end. Raises Stopped when `stop` is set; every durable sample stays and the next run goes on."""
+async def run_job(plan: Plan, settings: Settings, watch: Watch) -> Result:
+    """Run a job to its end. Cancel it to stop: every durable sample stays, and the next run goes on from there."""
     check_model(plan, settings)
     corpus = Corpus.open(settings.corpus)
     corpus.add_prompts([task.prompt for task in plan.tasks])
@@ -53,7 +52,7 @@ async def run_job(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Ev
             watch.on_stage("loading")
             async with open_engine(plan, settings, plan.samples - missing) as engine:
                 watch.on_stage("generating")
-                progress = await generation.run(engine, stop)
+                progress = await generation.run(engine)
     watch.on_stage("sifting")
     sift(plan, corpus)
     watch.on_stage("selecting")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tracemill.core.errors import InputError, TracemillError
+from tracemill.core.errors import NotFound, TracemillError
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.selection import datasets
@@ -45,7 +45,7 @@ class JobRunner:
                 store.set_progress(plan.job_id, progress)
 
         try:
-            await run_job(plan, settings, Watch(on_progress=on_progress), asyncio.Event())
+            await run_job(plan, settings, Watch(on_progress=on_progress))
         except TracemillError as error:
             store.set_state(plan.job_id, JobState.FAILED, str(error))
         except Exception as error:
@@ -59,7 +59,7 @@ def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
     """Check a recipe and start its job; one that runs already is left alone. Raises InputError or SetupError."""
     plan = make_plan(recipe)
     check_model(plan, settings)
-    job = store.submit(plan.job_id, recipe)
+    job = store.submit(plan.job_id, recipe, "service")
     if job.state is JobState.QUEUED:
         _start(job, settings)
     return job
@@ -67,7 +67,7 @@ def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
 
 def resume_unfinished(settings: Settings, store: JobStore) -> list[Job]:
     """Start again what was queued or running when the service or its cluster ended. Returns those jobs."""
-    jobs = store.list(JobState.QUEUED, JobState.RUNNING)
+    jobs = [job for job in store.list(JobState.QUEUED, JobState.RUNNING) if job.runner == "service"]
     for job in jobs:
         _start(job, settings)
     return jobs
@@ -84,8 +84,8 @@ def job_funnel(job: Job, corpus: Corpus) -> Funnel:
 
 
 def known_job(job_id: str, store: JobStore) -> Job:
-    """The job of that id. Raises InputError where there is none."""
+    """The job of that id. Raises NotFound where there is none."""
     job = store.get(job_id)
     if job is None:
-        raise InputError(f"job: no job {job_id!r}; GET /v1/jobs lists them")
+        raise NotFound(f"job: no job {job_id!r}; GET /v1/jobs lists them")
     return job

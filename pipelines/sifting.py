@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tracemill.corpus.store import Corpus
-
 from tracemill.core.types import Drop, Filter, Item, Sieve
+from tracemill.corpus.store import Corpus
 from tracemill.pipelines.plan import Plan
 
 

@@ -1,0 +1,126 @@
+"""Cuts dataset versions from a job's traces: pass-rate window, traces for each prompt, order (rejection sampling).
+
+The rules stand in standing.sql, which the funnel shares. A version, once written, never changes; rows that an earlier
+version of the name already has give that version again. Text is not touched: `corpus.export` does that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from tracemill.core.errors import CorpusError, InputError, nearest
+from tracemill.core.ids import canonical_json
+from tracemill.corpus import tables
+from tracemill.corpus.store import Corpus
+from tracemill.corpus.views import named_sql
+
+Order = Literal["shortest", "longest", "first", "random"]
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is chosen of the correct traces that no filter dropped. Raises InputError for values out of range."""
+
+    pass_rate: tuple[float, float] = (0.0, 1.0)
+    """Least and greatest share of correct among a prompt's decided traces, both inclusive."""
+    per_prompt: int | None = None
+    """Most traces of one prompt; None for all."""
+    order: Order = "shortest"
+    """Which come first, by completion tokens or sample number."""
+    seed: int = 0
+    """For `random`."""
+
+    def __post_init__(self) -> None:
+        low, high = self.pass_rate
+        if not 0 <= low <= high <= 1:
+            raise InputError(f"select.pass_rate: [{low}, {high}] is no window; give two numbers 0 ≤ low ≤ high ≤ 1")
+        if self.per_prompt is not None and self.per_prompt < 1:
+            raise InputError(f"select.per_prompt: {self.per_prompt} keeps nothing; give 1 or more, or leave it out")
+        if self.order not in get_args(Order):
+            raise InputError(f"select.order: unknown order {self.order!r}{nearest(self.order, get_args(Order))}")
+
+    def values(self) -> dict[str, Any]:
+        """The parameters of standing.sql."""
+        low, high = self.pass_rate
+        return {
+            "low": low, "high": high, "per_prompt": self.per_prompt, "order": self.order, "seed": str(self.seed),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """A version of a dataset and how it was cut. Version 0 has no rows and is not stored: nothing was chosen."""
+
+    name: str
+    version: int
+    rows: int
+    job_id: str
+    policy: str
+    """Id of the filter policy."""
+    selection: Selection
+    is_new: bool = False
+    """This call wrote it."""
+
+
+def select(corpus: Corpus, job_id: str, policy: str, name: str, selection: Selection) -> DatasetVersion:
+    """Choose, and store the choice as the next version of `name`, unless a version of it has these very rows."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"dataset: {name!r} is no name; use letters, digits, '.', '_' and '-'")
+    for _ in range(_TRIES):
+        known = {row["version"]: row["trace_ids"] for row in corpus.rows(named_sql("versions"), {"name": name})}
+        chosen = _chosen(corpus, job_id, policy, selection)
+        same = [version for version, trace_ids in known.items() if trace_ids == chosen]
+        if same or not chosen:
+            version = same[0] if same else 0
+            return DatasetVersion(name, version, len(chosen), job_id, policy, selection)
+        version = max(known, default=0) + 1
+        rows = _rows(chosen, name, version, job_id, canonical_json(asdict(selection) | {"policy": policy}))
+        if corpus.append("datasets", tables.arrow("datasets", rows), f"dataset/{name}", version):
+            return DatasetVersion(name, version, len(chosen), job_id, policy, selection, is_new=True)
+    raise CorpusError(f"dataset {name!r}: too many writers at once; run again")
+
+
+def datasets(corpus: Corpus) -> list[DatasetVersion]:
+    """All versions, by name and version."""
+    found = []
+    for row in corpus.rows(named_sql("datasets"), {}):
+        policy = json.loads(row.pop("selection"))
+        where = policy.pop("policy")
+        policy["pass_rate"] = tuple(policy["pass_rate"])
+        found.append(DatasetVersion(**row, policy=where, selection=Selection(**policy)))
+    return found
+
+
+def find(corpus: Corpus, name: str, version: int | None = None) -> DatasetVersion:
+    """A version of a dataset, the latest where none is given. Raises InputError naming what is known."""
+    known = datasets(corpus)
+    versions = {found.version: found for found in known if found.name == name}
+    if not versions:
+        names = {found.name for found in known}
+        hint = nearest(name, names) if names else "; nothing has been selected yet"
+        raise InputError(f"dataset: unknown dataset {name!r}{hint}")
+    if version is None:
+        version = max(versions)
+    if version not in versions:
+        raise InputError(f"version: {name!r} has no version {version}{nearest(str(version), map(str, versions))}")
+    return versions[version]
+
+
+def _chosen(corpus: Corpus, job_id: str, policy: str, selection: Selection) -> list[str]:
+    """Trace ids, prompt by prompt, the first of each prompt first."""
+    sql = f"SELECT trace_id FROM ({named_sql('standing')}) WHERE stage IS NULL ORDER BY prompt_id, place"
+    values = {"job": job_id, "policy": policy, **selection.values()}
+    return [row["trace_id"] for row in corpus.rows(sql, values)]
+
+
+def _rows(trace_ids: list[str], name: str, version: int, job_id: str, selection: str) -> list[tables.Row]:
+    shared = {"name": name, "version": version, "job_id": job_id, "selection": selection, "created_at": tables.now()}
+    return [
+        shared | {"trace_id": trace_id, "position": position, "label_source": "gold"}
+        for position, trace_id in enumerate(trace_ids)
+    ]

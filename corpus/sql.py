@@ -1,0 +1,100 @@
+"""Guarded SQL: one read-only query by somebody we do not trust, in a child process with limits.
+
+Offers the views prompts, traces, verdicts, drops, datasets, latest_verdicts and metrics. What the child may do stands
+in `corpus.sql_child`; here are the deadline and the words for what went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracemill.core.errors import CorpusError, InputError
+from tracemill.corpus import views
+from tracemill.corpus.store import Corpus
+
+_BYTES = 32 * 2**20  # most bytes of one result, as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """Rows of plain values: None, bool, int, float, str, list, dict; times are ISO text (UTC), bytes are base64."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    """DuckDB's names of the columns' types."""
+    rows: list[tuple[Any, ...]]
+    truncated: bool
+    """There are more rows than the caps allow."""
+    elapsed_ms: float
+
+
+def query(root: Path, sql: str, *, seconds: float, memory_mb: int, rows: int) -> QueryResult:
+    """Run one SELECT (also FROM, VALUES, WITH, DESCRIBE, SHOW) over the corpus at `root`.
+
+    `seconds` of wall clock, `memory_mb` MiB beyond what DuckDB needs to start, at most `rows` rows and 32 MiB come
+    back. Raises InputError in one line for whatever is wrong with the query.
+    """
+    start = time.monotonic()
+    request = _request(Corpus.open(root)) | {
+        "sql": sql, "seconds": seconds, "memory_mb": memory_mb, "rows": rows, "bytes": _BYTES,
+    }  # fmt: skip
+    head, *body = [json.loads(line) for line in _child(json.dumps(request), seconds)] or [{"memory": True}]
+    foot = body.pop() if body else head
+    if not isinstance(foot, dict) or not foot.keys() & {"truncated", "error"}:  # it said so, or it died of it
+        raise InputError(f"sql: needs more than {memory_mb} MB or {seconds:g} s of work; ask for less at once")
+    if "error" in foot:
+        raise InputError(f"sql: {_one_line(foot['error'])}")
+    return QueryResult(
+        columns=tuple(head["columns"]),
+        types=tuple(head["types"]),
+        rows=[tuple(row) for row in body],
+        truncated=foot["truncated"],
+        elapsed_ms=(time.monotonic() - start) * 1000,
+    )
+
+
+def _request(corpus: Corpus) -> dict[str, Any]:
+    """The views over names that do not tell where the files are, and what the names stand for."""
+    names = {
+        table: {f"{table}/{number}.parquet": path for number, path in enumerate(paths)}
+        for table, paths in corpus.files().items()
+    }
+    hidden = {table: [f"corpus://{name}" for name in paths] for table, paths in names.items()}
+    files = {name: path for paths in names.values() for name, path in paths.items()}
+    return {"views": views.statements(hidden), "files": files}
+
+
+def _child(request: str, seconds: float) -> list[str]:
+    """The whole lines that the child printed. Run by path and isolated: it imports nothing else of ours."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(Path(__file__).with_name("sql_child.py"))],
+            input=request,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            cwd="/",
+            env={"HOME": "/nonexistent", "LANG": "C.UTF-8", "TZ": "UTC"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"sql: took longer than {seconds:g} s and was stopped; ask for less at once") from None
+    except OSError as error:
+        raise CorpusError(f"sql: no process could be started ({error}); run again") from error
+    if done.returncode == 1:  # a broken installation or a broken corpus, not the query
+        raise CorpusError(f"sql: the query process failed ({_one_line(done.stderr)[-300:]}); check the corpus")
+    return done.stdout.split("\n")[:-1]  # what follows the last line feed is nothing, or torn by a kill
+
+
+def _one_line(message: str) -> str:
+    """DuckDB's message without its drawing of the query."""
+    text = message.split("\n\nLINE ")[0]
+    if text.lstrip().startswith("Traceback") or "\nTraceback" in text:  # from our read-only file system
+        text = text.rstrip().splitlines()[-1]
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,137 @@
+"""Writes docs/reference from the code: verifiers, filters, recipe, commands, endpoints, settings, tables.
+
+`make docs` runs it; tests/test_docs.py fails where a page is not what this writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import typer
+from pydantic import BaseModel
+
+from tracemill.api.app import create_app
+from tracemill.cli.main import app as command
+from tracemill.core import plugins
+from tracemill.core.markup import FAULTS
+from tracemill.core.settings import Settings
+from tracemill.corpus.tables import SCHEMAS
+from tracemill.pipelines import recipe
+
+REFERENCE = Path(__file__).parent / "reference"
+Page = Iterator[str]
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference: file name → Markdown."""
+    made = {
+        "verifiers.md": verifiers(),
+        "filters.md": filters(),
+        "recipe.md": recipe_keys(),
+        "commands.md": commands(),
+        "endpoints.md": endpoints(),
+        "settings.md": settings(),
+        "tables.md": tables(),
+    }
+    return {name: "\n".join(lines) + "\n" for name, lines in made.items()}
+
+
+def _plugins(kind: plugins.Kind) -> Page:
+    for name, module in plugins.load(kind).items():
+        yield f"\n## {name}\n\n{(module.__doc__ or '').strip()}\n"
+        options = [field for field in dataclasses.fields(module.plugin) if field.init]
+        for option in options:
+            yield f"- `{option.name}` (default `{getattr(module.plugin, option.name)!r}`)"
+
+
+def verifiers() -> Page:
+    yield "# Verifiers\n\nA verdict is `correct`, `wrong`, `unparsed` (no answer found) or `undecided` (could not be judged)."
+    yield from _plugins("verifiers")
+    yield "\n## Faults that `format` reports\n"
+    yield from (f"- `{name}`: {meaning}" for name, meaning in FAULTS.items())
+    yield "\n## Examples\n\nThe contract test runs these rows.\n"
+    for name, module in plugins.load("verifiers").items():
+        for row in cast("tuple[plugins.VerifierExample, ...]", module.EXAMPLES):
+            yield f"- {name}: {row.why} → `{row.outcome.value}`"
+
+
+def filters() -> Page:
+    yield "# Filters\n\nA filter refuses single traces, a sieve looks at the whole set. Nothing is deleted: a refusal is a row"
+    yield "in `drops` with its reason."
+    yield from _plugins("filters")
+
+
+def _keys(section: type[BaseModel]) -> Page:
+    for name, field in section.model_fields.items():
+        default = "required" if field.is_required() else f"default `{field.get_default(call_default_factory=True)}`"
+        if isinstance(field.default, BaseModel | tuple):
+            default = "optional"
+        kind = str(field.annotation).replace("typing.", "").replace("tracemill.pipelines.recipe.", "")
+        kind = kind.removeprefix("<class '").removesuffix("'>")
+        yield f"- `{name}` ({kind}, {default})" + (f": {field.description}" if field.description else "")
+
+
+def recipe_keys() -> Page:
+    yield "# The recipe\n\nA YAML file; unknown keys are refused. Shipped ones are in `pipelines/recipes/`."
+    sections = {
+        "the top": recipe.Recipe,
+        "prompts, source reasoning_gym": recipe.ReasoningGymSource,
+        "prompts, source jsonl, parquet or datasets": recipe.FileSource,
+        "prompts.columns": recipe.ColumnsSection,
+        "prompts.examples": recipe.ExampleSection,
+        "generate": recipe.GenerateSection,
+        "verify": recipe.VerifySection,
+        "filters": recipe.FilterSection,
+        "select": recipe.SelectSection,
+    }
+    for title, section in sections.items():
+        yield f"\n## {title}\n\n{(section.__doc__ or '').strip()}\n"
+        yield from _keys(section)
+
+
+def commands() -> Page:
+    yield "# Commands"
+    for name, one in sorted(_walk(typer.main.get_command(command), "tracemill")):
+        yield f"\n## {name}\n\n{(one.help or '').strip()}\n"
+        for parameter in one.params:
+            shown = parameter.name if parameter.param_type_name == "argument" else ", ".join(parameter.opts)
+            yield f"- `{shown}`: {parameter.help or ''}"
+
+
+def _walk(command: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every command with its full name; groups have `commands`."""
+    if not hasattr(command, "commands"):
+        yield prefix, command
+        return
+    for name, one in command.commands.items():
+        yield from _walk(one, f"{prefix} {name}")
+
+
+def endpoints() -> Page:
+    yield '# Endpoints\n\nThe service\'s own `/docs` has schemas and examples. An error is `{"error": "one line"}`.\n'
+    here = Settings().model_copy(update={"jobs_url": "sqlite://"})
+    for path, methods in create_app(here).openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield f"- `{method.upper()} {path}`: {operation['description']}"
+
+
+def settings() -> Page:
+    yield "# Settings\n\nEnvironment variables; what a data set is made of stands in its recipe.\n"
+    for name, field in Settings.model_fields.items():
+        yield f"- `TRACEMILL_{name.upper()}` (default `{field.default}`): {field.description}"
+
+
+def tables() -> Page:
+    yield "# Tables\n\nDelta Lake tables in the corpus folder, and in `tracemill sql`. `metrics` is a view: one row a trace, no text."
+    for name, schema in SCHEMAS.items():
+        yield f"\n## {name}\n"
+        yield from (f"- `{field.name}` {field.type}" for field in schema)
+
+
+if __name__ == "__main__":
+    REFERENCE.mkdir(exist_ok=True)
+    for file, text in pages().items():
+        (REFERENCE / file).write_text(text)

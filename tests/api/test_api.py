@@ -1,0 +1,120 @@
+"""The REST service as its users call it; jobs run for real in a local Ray cluster with the fake engine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import datasets
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from tracemill.api.app import create_app
+from tracemill.api.schemas import RECIPE_EXAMPLE
+from tracemill.core.settings import settings
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(settings())) as client:
+        yield client
+
+
+def test_health_and_documentation(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok", "version": "0.1.0"}
+    api = client.get("/openapi.json").json()
+    assert set(api["paths"]) == {
+        "/healthz",
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/sql",
+        "/v1/datasets/{name}/exports",
+    }
+    body = api["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    assert body["application/json"]["example"]["name"] == yaml.safe_load(body["application/yaml"]["example"])["name"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("{", "body: neither JSON nor YAML"),
+        ("[1]", "recipe: a recipe is a mapping with the keys name, "),
+        (json.dumps({**RECIPE_EXAMPLE, "fitlers": []}), "recipe: unknown key 'fitlers' (did you mean 'filters'?)"),
+        (json.dumps({**RECIPE_EXAMPLE, "filters": ["lenght"]}), "filters[0]: unknown filter 'lenght'"),
+        (json.dumps({**RECIPE_EXAMPLE, "generate": {"model": "gpt2"}}), "generate.model: unknown model 'gpt2'"),
+    ],
+)
+def test_a_bad_recipe_is_one_line(client: TestClient, body: str, message: str) -> None:
+    answer = client.post("/v1/jobs", content=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(message)
+    assert client.get("/v1/jobs").json() == {"jobs": []}
+
+
+def test_sql_reads_and_refuses(client: TestClient) -> None:
+    found = client.post("/v1/sql", json={"query": "SELECT count(*) AS n, NULL AS x FROM traces"}).json()
+    assert (found["columns"], found["rows"], found["truncated"]) == (["n", "x"], [[0, None]], False)
+    for query in ("DROP TABLE traces", "SELECT 1; SELECT 2", "SELECT * FROM read_text('/etc/passwd')", "SELEC 1"):
+        answer = client.post("/v1/sql", json={"query": query})
+        assert answer.status_code == 422, query
+        assert "\n" not in answer.json()["error"]
+    assert client.post("/v1/sql", json={"sql": "SELECT 1"}).json() == {"error": "query: Field required"}
+
+
+def test_what_is_not_there_is_named(client: TestClient) -> None:
+    assert client.get("/v1/jobs/nope").status_code == 404
+    assert "no job 'nope'" in client.get("/v1/jobs/nope").json()["error"]
+    answer = client.post("/v1/datasets/nope/exports", json={})
+    assert (answer.status_code, "unknown dataset 'nope'" in answer.json()["error"]) == (404, True)
+
+
+def finished(client: TestClient, job_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+        if found["job"]["state"] in ("finished", "failed"):
+            return found
+        time.sleep(0.3)
+    raise AssertionError(found)
+
+
+@pytest.mark.ray
+def test_a_job_from_recipe_to_export(client: TestClient) -> None:
+    answer = client.post("/v1/jobs", json=RECIPE_EXAMPLE)
+    assert answer.status_code == 202
+    job_id = answer.json()["id"]
+    found = finished(client, job_id)
+    assert found["job"]["state"] == "finished", found["job"]["error"]
+    funnel = found["funnel"]
+    assert funnel["generated"] == 48
+    assert funnel["kept"] > 5
+    assert sum(one["count"] for one in funnel["fallen"]) == funnel["generated"] - funnel["kept"]
+    assert found["job"]["progress"]["durable"] == 48
+    assert [job["id"] for job in client.get("/v1/jobs").json()["jobs"]] == [job_id]
+
+    again = client.post("/v1/jobs", content=yaml.safe_dump(RECIPE_EXAMPLE))
+    assert again.json()["id"] == job_id, "the same recipe is the same job"
+    assert finished(client, job_id)["funnel"] == funnel
+
+    made = client.post("/v1/datasets/sums/exports", json={"layout": "parquet"})
+    assert made.status_code == 201
+    rows = datasets.load_dataset(made.json()["path"], split="train")
+    assert len(rows) == made.json()["rows"] == funnel["kept"]
+    assert rows[0]["completion"][0]["content"].startswith("<think>\n")
+
+
+@pytest.mark.ray
+def test_a_job_that_was_running_when_the_service_ended_is_finished_by_the_next_one() -> None:
+    from tracemill.pipelines import recipe as recipes
+    from tracemill.pipelines.jobs import JobState, JobStore
+    from tracemill.pipelines.plan import job_id
+
+    recipe = recipes.parse({**RECIPE_EXAMPLE, "name": "left"})
+    store = JobStore(settings().jobs_url)
+    store.submit(job_id(recipe), recipe, "service")
+    store.set_state(job_id(recipe), JobState.RUNNING)
+    with TestClient(create_app(settings())) as client:
+        assert finished(client, job_id(recipe))["job"]["state"] == "finished"

@@ -1,0 +1,26 @@
+"""Shared by all tests: no test writes outside its own folder, and real data is found or its absence said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings point into the test's folder; the model cache stays where `make test` put the model."""
+    monkeypatch.setenv("TRACEMILL_CORPUS", str(tmp_path / "corpus"))
+    monkeypatch.setenv("TRACEMILL_EXPORTS", str(tmp_path / "exports"))
+    monkeypatch.setenv("TRACEMILL_JOBS_URL", f"sqlite:///{tmp_path}/jobs.db")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of labelled data that the project does not ship: TRACEMILL_TEST_DATA, or ../shared/data beside the clone."""
+    beside = Path(__file__).parent.parent.parent / "shared" / "data"
+    folder = Path(os.environ.get("TRACEMILL_TEST_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no labelled data at {folder} (set TRACEMILL_TEST_DATA)")
+    return folder

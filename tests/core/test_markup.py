@@ -1,0 +1,72 @@
+"""Splitting loses nothing, finds every fault, and undoes joining."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracemill.core.errors import InputError
+from tracemill.core.markup import FAULTS, MARKUPS, Markup, markup_named, split
+
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+PLAIN = st.text(st.characters(exclude_characters="<>\\"), min_size=1).map(str.strip).filter(bool)
+PIECES = st.lists(st.sampled_from([*TAGS, "a", " ", "\n", "\\boxed{1}", "<", ">"]) | st.text(max_size=3)).map("".join)
+
+
+@given(PLAIN, PLAIN, st.sampled_from(list(MARKUPS.values())))
+def test_split_undoes_join(reasoning: str, answer: str, markup: Markup) -> None:
+    if markup.boxed:
+        answer += " \\boxed{1}"
+    parts = split(markup.join(reasoning, answer), markup)
+    assert (parts.reasoning, parts.answer, parts.faults) == (reasoning, answer, ())
+
+
+@given(PIECES, st.sampled_from(list(MARKUPS.values())))
+def test_split_loses_no_text_and_knows_its_faults(text: str, markup: Markup) -> None:
+    parts = split(text, markup)
+    assert set(parts.faults) <= set(FAULTS)
+    assert len(set(parts.faults)) == len(parts.faults)
+    assert not _letters(text) - _letters(parts.reasoning + parts.answer)
+    if parts.faults == ():
+        assert parts.reasoning
+        assert parts.answer
+
+
+def _letters(text: str) -> Counter[str]:
+    """Characters that are neither space nor part of a tag."""
+    for tag in TAGS:
+        text = text.replace(tag, " ")
+    return Counter(re.sub(r"\s", "", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "markup", "reasoning", "answer", "faults"),
+    [
+        ("<think>a</think>b", "native", "a", "b", ()),
+        ("b", "native", "", "b", ("no_think",)),
+        ("a</think>b", "native", "a", "b", ("no_open_tag",)),
+        ("<think>a", "native", "a", "", ("no_close_tag", "empty_answer")),
+        ("<think></think>b", "native", "", "b", ("empty_reasoning",)),
+        ("x<think>a</think>b", "native", "x<think>a", "b", ("text_outside",)),
+        ("</think>a<think>b", "native", "", "a<think>b", ("wrong_order", "empty_reasoning")),
+        ("<think>a</think>b", "boxed", "a", "b", ("no_box",)),
+        ("<think>a</think><answer>b</answer>", "r1", "a", "b", ()),
+        ("<think>a</think>b", "r1", "a", "b", ("no_answer_open", "no_answer_close")),
+        ("<think>a</think><answer>b", "r1", "a", "<answer>b", ("no_answer_close",)),
+        ("<think>a</think><answer>b</answer>c", "r1", "a", "<answer>b</answer>c", ("text_outside",)),
+    ],
+)
+def test_a_split_names_what_is_wrong(
+    text: str, markup: str, reasoning: str, answer: str, faults: tuple[str, ...]
+) -> None:
+    parts = split(text, MARKUPS[markup])
+    assert (parts.reasoning, parts.answer, parts.faults) == (reasoning, answer, faults)
+
+
+def test_an_unknown_format_names_the_field() -> None:
+    with pytest.raises(InputError, match=r"recipe\.thinking: unknown think format 'nativ' \(did you mean 'native'\?\)"):
+        markup_named("nativ", "recipe.thinking")

@@ -1,0 +1,106 @@
+"""The loop around an engine: everything asked for becomes durable once, whatever goes wrong in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tracemill.core.errors import CorpusError, EngineError, RefusedRequest
+from tracemill.core.types import Completion, Outcome, Request
+from tracemill.factory.engines.fake import FakeEngine, arithmetic, last_question
+from tracemill.pipelines.generation import Generation, Progress
+from tracemill.pipelines.plan import Plan
+
+Sums = Callable[..., Plan]
+
+
+async def test_every_sample_is_made_judged_and_counted_once(sums: Sums, memory_ledger: Any) -> None:
+    plan, ledger, seen = sums(), memory_ledger(), []
+    progress = await Generation(plan, ledger, seen.append).run(FakeEngine())
+    assert len(ledger.samples) == len(ledger.finished) == plan.samples == 200
+    assert progress.durable == progress.new == progress.total == 200
+    right = [trace for trace, verdicts in ledger.samples if all(v.outcome is Outcome.CORRECT for v in verdicts)]
+    assert progress.correct == len(right)
+    assert 0.4 < len(right) / 200 < 0.8
+    for trace, verdicts in ledger.samples:
+        assert {v.verifier for v in verdicts} == {"math", "format"}
+        assert all(v.trace_id == trace.id for v in verdicts)
+    assert [p.durable for p in seen] == sorted(p.durable for p in seen)
+    assert progress.completion_tokens == sum(trace.completion_tokens for trace, _ in ledger.samples)
+
+
+async def test_a_second_run_makes_only_what_is_missing(sums: Sums, memory_ledger: Any) -> None:
+    plan, ledger = sums(), memory_ledger()
+    with pytest.raises(EngineError, match="died after 70"):
+        await Generation(plan, ledger).run(FakeEngine(dies_after=70))
+    kept = set(ledger.finished)
+    assert len(kept) == 70, "what the engine had finished when it died is durable"
+    engine = FakeEngine()
+    progress = await Generation(plan, ledger).run(engine)
+    assert (progress.durable, progress.new) == (200, 130)
+    assert not kept & set(engine.completed), "nothing durable is made again"
+
+
+async def test_samples_do_not_depend_on_order_or_concurrency(sums: Sums, memory_ledger: Any) -> None:
+    results = []
+    for concurrency in (1, 64):
+        ledger = memory_ledger()
+        await Generation(sums(concurrency=concurrency), ledger).run(FakeEngine())
+        results.append({trace.id: (trace.reasoning, trace.answer) for trace, _ in ledger.samples})
+    assert results[0] == results[1]
+
+
+async def test_stopping_keeps_what_was_judged(sums: Sums, memory_ledger: Any) -> None:
+    ledger, engine = memory_ledger(), FakeEngine(seconds=0.01)
+
+    def stop_at_fifty(progress: Progress) -> None:
+        if progress.durable >= 50:
+            running.cancel()
+
+    running = asyncio.create_task(Generation(sums(), ledger, stop_at_fifty).run(engine))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert 50 <= len(ledger.samples) < 200
+    assert ledger.finished == set(engine.completed), "what the engine had finished is paid for"
+
+
+async def test_a_corpus_that_cannot_be_written_ends_the_run_with_its_error(sums: Sums, memory_ledger: Any) -> None:
+    ledger = memory_ledger(fails_after=30, error=CorpusError("disk full"))
+    with pytest.raises(CorpusError, match="disk full"):
+        await Generation(sums(), ledger).run(FakeEngine(seconds=0.001))
+    assert len(ledger.samples) >= 30
+
+
+async def test_a_refused_request_is_counted_and_the_others_go_on(sums: Sums, memory_ledger: Any) -> None:
+    class Picky(FakeEngine):
+        async def complete(self, request: Request) -> Completion:
+            if "What is 7 +" in last_question(request):
+                raise RefusedRequest("the prompt is too long")
+            return await super().complete(request)
+
+    plan, ledger = sums(), memory_ledger()
+    progress = await Generation(plan, ledger).run(Picky())
+    assert progress.refused == {"the prompt is too long": 4}
+    assert progress.durable == len(ledger.samples) == 196
+
+
+async def test_seeds_belong_to_the_sample_and_only_to_reproducible_recipes(sums: Sums, memory_ledger: Any) -> None:
+    asked: dict[str, int | None] = {}
+
+    def script(request: Request) -> str:
+        asked[request.id] = request.sampling.seed
+        return arithmetic(request)
+
+    await Generation(sums(prompts=3, reproducible=True, seed=5), memory_ledger()).run(FakeEngine(script=script))
+    first = dict(asked)
+    assert len(set(first.values())) == 12
+    await Generation(sums(prompts=3, reproducible=True, seed=5, concurrency=1), memory_ledger()).run(
+        FakeEngine(script=script)
+    )
+    assert asked == first
+    asked.clear()
+    await Generation(sums(prompts=3), memory_ledger()).run(FakeEngine(script=script))
+    assert set(asked.values()) == {None}

@@ -1,0 +1,60 @@
+"""What a recipe comes to: prompts, plugins, and when two recipes are the same job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tracemill.core.errors import InputError
+from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.plan import job_id, make_plan
+from tracemill.pipelines.recipe import Recipe
+
+
+def rows(path: Path, *pairs: tuple[str, str]) -> dict[str, Any]:
+    path.write_text("".join(json.dumps({"prompt": text, "answer": answer}) + "\n" for text, answer in pairs))
+    return {"source": "jsonl", "path": str(path)}
+
+
+def made(*prompts: dict[str, Any], **parts: Any) -> Recipe:
+    return recipes.parse({"name": "test", "prompts": list(prompts), "generate": {"engine": "fake"}, **parts})
+
+
+def test_repeated_prompts_are_merged_and_counted(tmp_path: Path) -> None:
+    plan = make_plan(made(rows(tmp_path / "a.jsonl", ("1+1", "2"), ("1+1", "2"), ("2+2", "4"))))
+    assert [task.prompt.text for task in plan.tasks] == ["1+1", "2+2"]
+    assert (plan.merged, plan.samples) == (1, 16)
+
+
+def test_limit_takes_the_first_rows(tmp_path: Path) -> None:
+    source = {**rows(tmp_path / "a.jsonl", ("1+1", "2"), ("2+2", "4")), "limit": 1}
+    assert [task.prompt.text for task in make_plan(made(source)).tasks] == ["1+1"]
+
+
+def test_no_prompt_an_unknown_verifier_and_an_unknown_filter_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="prompts: the sources hold no prompt"):
+        make_plan(made(rows(tmp_path / "empty.jsonl")))
+    source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
+    with pytest.raises(InputError, match=r"prompts\[0\]\.verifier: unknown verifier 'maths' \(did you mean 'math'\?\)"):
+        make_plan(made({**source, "verifier": "maths"}))
+    with pytest.raises(InputError, match=r"verify\.also\[0\]: unknown verifier 'fromat' \(did you mean 'format'\?\)"):
+        make_plan(made(source, verify={"also": ["fromat"]}))
+    with pytest.raises(InputError, match=r"filters\[0\]: unknown filter 'lenght' \(did you mean 'length'\?\)"):
+        make_plan(made(source, filters=["lenght"]))
+    with pytest.raises(
+        InputError, match=r"filters\[0\]\.min_wrods: 'length' has no such option \(did you mean 'min_words'\?\)"
+    ):
+        make_plan(made(source, filters=[{"length": {"min_wrods": 3}}]))
+
+
+def test_sifting_and_selection_can_change_within_a_job_but_generation_cannot(tmp_path: Path) -> None:
+    source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
+    base = made(source)
+    assert job_id(made(source, filters=[], select={"per_prompt": 1})) == job_id(base)
+    assert job_id(made(source, generate={"engine": "fake", "concurrency": 7})) == job_id(base)
+    assert job_id(made(source, generate={"engine": "fake", "temperature": 0.1})) != job_id(base)
+    assert job_id(made({**source, "limit": 1})) != job_id(base)
+    assert make_plan(made(source, filters=[])).policy != make_plan(base).policy

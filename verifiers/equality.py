@@ -1,0 +1,225 @@
+"""Do two answers say the same? Shapes must match; the expressions in them are compared by `verifiers.expressions`.
+
+Runs in a worker process only. What can be read in two ways, or not compared for certain, raises Undecidable: a set for
+a tuple, another unit, a list in another bracket, equations that are no multiples of each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from fractions import Fraction
+
+from tracemill.verifiers.expressions import BASED, POINTS, REAL_LINE, differ, parse, same_value, value_at
+from tracemill.verifiers.normal_form import exact_number
+from tracemill.verifiers.structure import Items, Named, Relation, Scalar, Unreadable, Value, read
+from tracemill.verifiers.verdicts import Undecidable
+
+CONVERSIONS = {Fraction(n) for n in (2, 3, 4, 7, 10, 12, 16, 24, 30, 36, 52, 60, 100, 144, 365, 1000, 1440, 3600, 5280)}
+"""A ratio between values of which one has a unit: perhaps the same quantity in another unit."""
+
+_SCALING = {
+    "hundred", "thousand", "million", "billion", "trillion", "dozen", "score", "half", "halve", "third", "fourth",
+    "quarter", "fifth", "sixth", "eighth", "tenth", "hundredth", "thousandth", "cent", "squared", "cubed", "factorial",
+    "pi", "root", "mod", "base", "remainder", "or", "and", "not", "nor", "more", "less", "than", "about",
+    "approximately", "plus", "minus", "times",
+}  # fmt: skip
+"""Words after a number that change it: 5 million, 3 halves, 5 or more."""
+_TUPLES = {"()", "[]", "<>", "vector"}
+
+
+def warm() -> None:
+    """Import the parser and use it once, so that no deadline pays for its tables."""
+    for left, right in ((r"\frac{1}{2}+\sqrt{3}x", r"(x\sqrt{3})+\frac{2}{4}"), ("x^{2}=4", r"\sin(\pi)^{2}=4")):
+        with contextlib.suppress(Undecidable):
+            compare(left, right)
+
+
+def compare(reference: str, answer: str) -> tuple[str, str]:
+    """Outcome value and reason for two normalised texts: ("correct", "equivalent"), ("undecided", "unit"), …"""
+    try:
+        gold = read(reference)
+        _check(gold)
+    except (Unreadable, Undecidable):
+        return "undecided", "bad_reference"
+    try:
+        value = read(answer)
+        _check(value)
+    except Unreadable as error:
+        return "unparsed", f"not_math: {error}"
+    except Undecidable as error:
+        return "undecided", error.reason
+    if isinstance(gold, Scalar) and isinstance(value, Items) and "\\or" in answer:
+        return "unparsed", "several_answers"
+    try:
+        if same(gold, value):
+            if not _is_reordered(gold, value):
+                return "correct", "equivalent"
+            return ("undecided", "order") if len(_names(gold)) != len(_names(value)) else ("correct", "reordered")
+        return "wrong", "different"
+    except Undecidable as error:
+        return "undecided", error.reason
+
+
+def _check(value: Value) -> None:
+    """Parse every expression of a value now, so that what cannot be read is known to be its own fault."""
+    if isinstance(value, Items):
+        for item in value.items:
+            _check(item)
+    elif isinstance(value, Named):
+        _check(value.value)
+    elif isinstance(value, Relation):
+        parse(value.left), parse(value.right)
+    elif exact_number(value.text) is None and value.text not in REAL_LINE and not BASED.fullmatch(value.text):
+        parse(value.text)
+
+
+def same(gold: Value, value: Value) -> bool:
+    """Whether both say the same. Raises Undecidable where that cannot be told."""
+    if isinstance(gold, Scalar) and isinstance(value, Relation) and value.sign == "=" and _is_true(value):
+        return same(gold, Scalar(value.right))
+    if isinstance(gold, Relation) or isinstance(value, Relation):
+        return _same_relation(gold, value)
+    if isinstance(gold, Named) and isinstance(value, Named):
+        equal = same(gold.value, value.value)
+        if equal and gold.name.replace(" ", "") != value.name.replace(" ", ""):
+            raise Undecidable("variable")
+        return equal
+    if isinstance(gold, Named):
+        return same(gold.value, value)
+    if isinstance(value, Named):
+        return same(gold, value.value)
+    if isinstance(gold, Items) and isinstance(value, Items):
+        return _same_items(gold, value)
+    if isinstance(gold, Scalar) and isinstance(value, Scalar):
+        return _same_quantity(gold, value)
+    return _same_single(gold, value)
+
+
+def _is_true(relation: Relation) -> bool:
+    """2 + 3 = 5: an equation of constants that holds."""
+    constants = not (parse(relation.left).free_symbols or parse(relation.right).free_symbols)
+    return constants and same_value(relation.left, relation.right)
+
+
+def _same_single(gold: Value, value: Value) -> bool:
+    """One value against several: a set or list of one is that one."""
+    group, single = (gold, value) if isinstance(gold, Items) else (value, gold)
+    assert isinstance(group, Items)
+    assert isinstance(single, Scalar)
+    if len(group.items) == 1:
+        return same(group.items[0], single)
+    texts = [item.text for item in group.items if isinstance(item, Scalar)]
+    if group.kind == "list" and single.text in ("".join(texts), ".".join(texts)):
+        raise Undecidable("separator")
+    if any(word in single.text for word in ("mathbb", "emptyset")):
+        raise Undecidable("notation")
+    return False
+
+
+def _same_items(gold: Items, value: Items) -> bool:
+    kinds = {gold.kind, value.kind}
+    if gold.kind == value.kind and gold.kind not in ("list", "{}", "union"):
+        return _same_in_order(gold.items, value.items)
+    if kinds <= {"list", "{}"} or kinds == {"union"}:
+        equal = _same_in_any_order(gold.items, value.items)
+        if not equal and kinds == {"union"}:
+            raise Undecidable("union")
+        return equal
+    if gold.interval or value.interval:
+        if "union" in kinds or not kinds <= {"()", "[]", "[)", "(]"}:
+            raise Undecidable("kind")
+        return False
+    if kinds <= _TUPLES:
+        equal = _same_in_order(gold.items, value.items)
+        if equal and len(gold.items) == 2 and kinds == {"()", "[]"}:
+            raise Undecidable("kind")
+        return equal
+    if _same_in_any_order(gold.items, value.items):
+        raise Undecidable("kind")
+    return False
+
+
+def _same_in_order(gold: Sequence[Value], value: Sequence[Value]) -> bool:
+    return len(gold) == len(value) and all(same(a, b) for a, b in zip(gold, value, strict=True))
+
+
+def _same_in_any_order(gold: Sequence[Value], value: Sequence[Value]) -> bool:
+    rest = list(value)
+    for item in gold:
+        match = next((other for other in rest if same(item, other)), None)
+        if match is None:
+            return False
+        rest.remove(match)
+    if any(any(same(item, other) for item in gold) for other in rest):
+        raise Undecidable("repeated")
+    return not rest
+
+
+def _is_reordered(gold: Value, value: Value) -> bool:
+    """Equal lists whose order differs; whether that matters, only the question says."""
+    if not (isinstance(gold, Items) and isinstance(value, Items)) or "list" not in (gold.kind, value.kind):
+        return False
+    return not _same_in_order(gold.items, value.items)
+
+
+def _names(value: Value) -> set[str]:
+    """Whose values a list gives: x = 1, y = 2 is no list in any order."""
+    return {item.name for item in value.items if isinstance(item, Named)} if isinstance(value, Items) else set()
+
+
+def _same_relation(gold: Value, value: Value) -> bool:
+    """Equations are the same where one is a constant times the other; inequalities where that constant is positive."""
+    if not isinstance(gold, Relation | Named) or not isinstance(value, Relation | Named):
+        raise Undecidable("equation")
+    first, second = _as_relation(gold), _as_relation(value)
+    if first.sign != second.sign:
+        raise Undecidable("equation")
+    names = sorted({s.name for side in (first, second) for t in (side.left, side.right) for s in parse(t).free_symbols})
+    if "" in names or not names:
+        raise Undecidable("equation")
+    ratios = []
+    for shift in range(len(POINTS) - 2):
+        at = {name: POINTS[(index + shift) % len(POINTS)] for index, name in enumerate(names)}
+        sides = [value_at(parse(t), at) for t in (first.left, first.right, second.left, second.right)]
+        above, below = sides[0] - sides[1], sides[2] - sides[3]
+        if abs(above) < 1e-30 or abs(below) < 1e-30:
+            raise Undecidable("equation")
+        ratios.append(above / below)
+    if any(differ(ratio, ratios[0]) for ratio in ratios) or (first.sign != "=" and ratios[0].real <= 0):
+        raise Undecidable("equation")
+    return True
+
+
+def _as_relation(value: Relation | Named) -> Relation:
+    if isinstance(value, Relation):
+        return value
+    if not isinstance(value.value, Scalar) or "(" in value.name:
+        raise Undecidable("equation")
+    return Relation("=", value.name, value.value.text)
+
+
+def _same_quantity(gold: Scalar, value: Scalar) -> bool:
+    if gold.unit == value.unit:
+        return same_value(gold.text, value.text)
+    if gold.unit and value.unit:
+        raise Undecidable("unit")
+    marked, plain = (gold, value) if gold.unit else (value, gold)
+    if any(word.removesuffix("s") in _SCALING or word in _SCALING for word in marked.unit.split()):
+        raise Undecidable("unit")
+    equal = same_value(marked.text, plain.text)
+    if marked.unit == "%":
+        number = exact_number(plain.text)
+        if equal and (number is None or abs(number) <= 1):
+            raise Undecidable("percent")
+        return equal or same_value(rf"\frac{{{marked.text}}}{{100}}", plain.text)
+    if marked.unit == "°":
+        return equal or same_value(rf"\frac{{({marked.text})\pi}}{{180}}", plain.text)
+    first, second = exact_number(marked.text), exact_number(plain.text)
+    if not equal and first and second:
+        ratio = abs(first / second)
+        if ratio in CONVERSIONS or 1 / ratio in CONVERSIONS:
+            raise Undecidable("unit")
+    if not equal and len(marked.unit) == 1:
+        raise Undecidable("unit")
+    return equal

@@ -1,0 +1,121 @@
+"""Finds the final answer in the text after the reasoning, or says why there is none.
+
+In this order: the last <answer>…</answer>; \\boxed{} or \\fbox{}; "#### x" (GSM8K); "the (final) answer is x"; the
+whole text where it is one short line. An empty or unclosed box, or final answers that differ, give no answer: never an
+earlier number. Does not judge whether what it finds is mathematics.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SHORT = 200
+"""Longest line (characters) that counts as an answer by itself."""
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*")
+_HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
+_PHRASE = re.compile(r"\b(?:final\s+)?answer(?:\s+is\s*:?|\s*[:=])(?:\*\*)?\s*(?=(.{0,3000}))", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.](?:\s|$)")
+_ALTERNATIVES = re.compile(r"\bor\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The final answer as it stands in the text; or None and the reason (`no_answer`, `empty_box`, …)."""
+
+    text: str | None
+    reason: str = ""
+    marked: bool = False
+    """It stood in tags, in a box or after ####, not in prose."""
+
+
+def extract(answer: str) -> Found:
+    """The final answer in a trace's answer text. Never raises."""
+    inner = tagged(answer)
+    if not inner.strip():
+        return Found(None, "no_answer")
+    boxes = _boxes(inner)
+    if isinstance(boxes, Found):
+        return boxes
+    if boxes:
+        return _agreed(boxes)
+    marked = [match[1] for match in _HASHES.finditer(inner)]
+    if marked:
+        return _agreed(marked)
+    return _in_prose(inner, tagged=inner is not answer)
+
+
+def tagged(text: str) -> str:
+    """What the last <answer> holds, where the tags were left in the text; else the text."""
+    start = text.rfind("<answer>")
+    if start < 0:
+        return text
+    return text[start + len("<answer>") :].partition("</answer>")[0]
+
+
+def _boxes(text: str) -> list[str] | Found:
+    """What the boxes hold, outermost boxes only, or why they cannot be read."""
+    found: list[str] = []
+    end = 0
+    for match in _BOX.finditer(text):
+        if match.start() < end:
+            continue
+        at = match.end()
+        if at >= len(text):
+            return Found(None, "unclosed_box")
+        if text[at] != "{":  # TeX takes one token: \boxed 7
+            end = at + 1
+        else:
+            end = _closing_brace(text, at)
+            if end < 0:
+                return Found(None, "unclosed_box")
+        found.append(text[at:end].removeprefix("{").removesuffix("}") if text[at] == "{" else text[at])
+    return found
+
+
+def _closing_brace(text: str, at: int) -> int:
+    """Index after the brace that closes the one at `at`, or -1."""
+    depth = 0
+    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, at):
+        if match[0] == "{":
+            depth += 1
+        elif match[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    return -1
+
+
+def _agreed(values: list[str]) -> Found:
+    """The one value that all final answers give."""
+    if not all(value.strip(" \t\r\n$~") for value in values):
+        return Found(None, "empty_box")
+    if len({re.sub(r"\s+", "", value).rstrip(".") for value in values}) > 1:
+        return Found(None, "several_answers")
+    return Found(values[-1].strip(), marked=True)
+
+
+def _in_prose(text: str, tagged: bool) -> Found:
+    phrases = [_value(match[1]) for match in _PHRASE.finditer(text)]
+    if phrases:
+        if not all(phrases):
+            return Found(None, "no_answer")
+        if len({re.sub(r"\s+", "", value) for value in phrases}) > 1:
+            return Found(None, "several_answers")
+        return _single(phrases[-1])
+    line = text.strip()
+    if "\n" in line or len(line) > SHORT:
+        return Found(None, "no_answer")
+    return Found(line, marked=True) if tagged else _single(line)
+
+
+def _single(value: str) -> Found:
+    return Found(None, "several_answers") if _ALTERNATIVES.search(value) else Found(value)
+
+
+def _value(text: str) -> str:
+    """The rest of a sentence that began with "the answer is", without markdown and its full stop."""
+    stop = _SENTENCE_END.search(text)
+    value = text[: stop.start()] if stop else text
+    return value.strip().strip("*_` ").strip()
