@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,22 +81,40 @@ async def vllm_engine(options: VllmOptions, address: str | None, gpus: float) ->
         ray.kill(actor)
 
 
-def start_detached(name: str, kind: type, method: str, *arguments: Any, address: str | None) -> None:
-    """Run one method of a class in a detached actor that ends with it; does nothing while one of that name runs.
+LEAVING_S = 15.0
+"""How long an actor of the same name may take to end after its work is done."""
 
-    Ray restarts the actor and the method when their process or node dies, so the method must be able to go on.
+
+async def run_and_leave(self: Any, method: str, *arguments: Any) -> None:
+    """Method that `start_detached` adds: does the work, then ends the actor for good, which frees its name."""
+    import ray
+
+    await getattr(self, method)(*arguments)
+    me = ray.get_runtime_context().current_actor
+    asyncio.get_running_loop().call_later(0.2, ray.kill, me)  # after this call has returned: it did not fail
+
+
+def start_detached(name: str, kind: type, method: str, *arguments: Any, address: str | None, again: bool) -> None:
+    """Run one method of a class in a detached actor that ends with it.
+
+    Ray restarts the actor and the method when their process or node dies, so the method must be able to go on. While an
+    actor of that name lives, nothing is started, unless `again` says that its work is done: then its end is waited for.
     """
     connect(address)
     import ray
 
-    class Detached(kind):  # type: ignore[misc]
-        async def run_and_leave(self) -> None:
-            await getattr(self, method)(*arguments)
-            ray.actor.exit_actor()
-
+    leaving = type(kind.__name__, (kind,), {"run_and_leave": run_and_leave})
     options = {"name": name, "lifetime": "detached", "num_cpus": 0, "max_restarts": 3, "max_task_retries": 3}
-    try:
-        actor = ray.remote(**options)(Detached).remote()
-    except ValueError:  # the name is taken: it runs
-        return
-    actor.run_and_leave.remote()
+    deadline = time.monotonic() + LEAVING_S
+    while True:
+        try:
+            actor = ray.remote(**options)(leaving).remote()
+        except ValueError as error:  # the name is taken
+            if not again:
+                return
+            if time.monotonic() > deadline:
+                raise EngineError(f"the actor {name} does not end; see: ray list actors") from error
+            time.sleep(0.1)
+        else:
+            actor.run_and_leave.remote(method, *arguments)
+            return

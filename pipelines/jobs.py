@@ -83,19 +83,20 @@ class JobStore:
             reason = str(error).splitlines()[0]
             raise SetupError(f"cannot open the jobs store {url}: {reason}; set TRACEMILL_JOBS_URL") from error
 
-    def submit(self, job_id: str, recipe: Recipe, runner: Runner) -> Job:
-        """Queue a job. One that is queued or running stays as it is; any other is queued again."""
+    def submit(self, job_id: str, recipe: Recipe, runner: Runner) -> tuple[Job, bool]:
+        """Queue a job. One that is queued or running stays as it is, which the second value says."""
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
             row = session.get(_JobRow, job_id)
             if row is None:
                 row = _JobRow(id=job_id, name=recipe.name, runner=runner, progress={}, created_at=now)
                 session.add(row)
-            if row.state not in (JobState.QUEUED, JobState.RUNNING):
+            queued = row.state not in (JobState.QUEUED, JobState.RUNNING)
+            if queued:
                 row.state, row.error, row.runner = JobState.QUEUED, None, runner
             row.recipe, row.updated_at = recipe.model_dump(mode="json"), now
             session.flush()
-            return _job(row)
+            return _job(row), queued
 
     def set_state(self, job_id: str, state: JobState, error: str | None = None) -> None:
         """Record a change of state, with the one-line reason where it failed."""

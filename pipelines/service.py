@@ -59,9 +59,9 @@ def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
     """Check a recipe and start its job; one that runs already is left alone. Raises InputError or SetupError."""
     plan = make_plan(recipe)
     check_model(plan, settings)
-    job = store.submit(plan.job_id, recipe, "service")
-    if job.state is JobState.QUEUED:
-        _start(job, settings)
+    job, queued = store.submit(plan.job_id, recipe, "service")
+    if queued:
+        _start(job, settings, again=True)
     return job
 
 
@@ -69,12 +69,14 @@ def resume_unfinished(settings: Settings, store: JobStore) -> list[Job]:
     """Start again what was queued or running when the service or its cluster ended. Returns those jobs."""
     jobs = [job for job in store.list(JobState.QUEUED, JobState.RUNNING) if job.runner == "service"]
     for job in jobs:
-        _start(job, settings)
+        _start(job, settings, again=False)
     return jobs
 
 
-def _start(job: Job, settings: Settings) -> None:
-    cluster.start_detached(f"job-{job.id}", JobRunner, "run", job.recipe, settings, address=settings.ray_address)
+def _start(job: Job, settings: Settings, again: bool) -> None:
+    cluster.start_detached(
+        f"job-{job.id}", JobRunner, "run", job.recipe, settings, address=settings.ray_address, again=again
+    )
 
 
 def job_funnel(job: Job, corpus: Corpus) -> Funnel:

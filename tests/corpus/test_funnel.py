@@ -118,7 +118,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 numbers = itertools.count()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(job=st.lists(made, max_size=14), selection=selections)
 def test_funnel_and_selection_follow_the_rules(
     shared: Corpus, build: Any, job: list[Made], selection: Selection

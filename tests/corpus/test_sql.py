@@ -90,7 +90,7 @@ def test_a_fresh_corpus_has_every_view(corpus: Corpus) -> None:
     ("sql", "why"),
     [
         ("SELECT * FROM read_text('/etc/passwd')", "disabled"),
-        ("SELECT * FROM '/etc/passwd'", "."),
+        ("SELECT * FROM '/etc/passwd'", "passwd"),
         ("SELECT * FROM read_csv('/etc/passwd')", "disabled"),
         ("SELECT * FROM read_blob('corpus://../../etc/passwd')", "disabled"),
         ("SELECT * FROM read_parquet('{file}')", "disabled"),
@@ -109,8 +109,6 @@ def test_a_fresh_corpus_has_every_view(corpus: Corpus) -> None:
         ("SELECT * FROM enable_profiling()", "locked"),
         ("SELEC 1", "syntax error"),
         ("SELECT promt FROM traces", "promt"),
-        ("SELECT * FROM trace", "traces"),
-        ("SELECT 'x'::INT", "x"),
     ],
 )
 def test_what_is_not_reading_the_corpus_is_refused_in_one_line(filled: Corpus, sql: str, why: str) -> None:
@@ -149,14 +147,11 @@ def test_the_gate_lets_one_select_through(sql: str, why: str) -> None:
         single_select(connection, sql)
 
 
-@pytest.mark.parametrize(
-    "sql",
-    ["SELECT * FROM duckdb_settings()", "SELECT * FROM duckdb_views()", "SELECT * FROM parquet_metadata("
-     "'corpus://traces/0.parquet')", "SELECT current_setting('allowed_paths')", "SELECT * FROM duckdb_databases()"],
-)  # fmt: skip
-def test_nothing_tells_where_the_corpus_lies(filled: Corpus, sql: str) -> None:
-    result = ask(filled, sql, rows=1000)
-    assert result.rows
+def test_nothing_tells_where_the_corpus_lies(filled: Corpus) -> None:
+    sources = ["duckdb_settings()", "duckdb_views()", "duckdb_databases()",
+               "parquet_metadata('corpus://traces/0.parquet')", "(SELECT current_setting('allowed_paths'))"]  # fmt: skip
+    result = ask(filled, " UNION ALL ".join(f"SELECT s::VARCHAR FROM {source} s" for source in sources), rows=1000)
+    assert "corpus://traces/0.parquet" in str(result.rows)
     assert str(filled.root) not in str(result.rows)
     assert str(Path.home()) + "/" not in str(result.rows)
 

@@ -15,19 +15,22 @@ from tracemill.pipelines.plan import Plan
 
 def test_a_job_goes_through_its_states(tmp_path: Path, sums: Callable[..., Plan]) -> None:
     store, plan = JobStore(f"sqlite:///{tmp_path}/new/jobs.db"), sums()
-    assert store.submit(plan.job_id, plan.recipe, "service").state is JobState.QUEUED
+    job, queued = store.submit(plan.job_id, plan.recipe, "service")
+    assert (job.state, queued) == (JobState.QUEUED, True)
     store.set_state(plan.job_id, JobState.RUNNING)
-    assert store.submit(plan.job_id, plan.recipe, "service").state is JobState.RUNNING, "a running job is left alone"
+    job, queued = store.submit(plan.job_id, plan.recipe, "service")
+    assert (job.state, queued) == (JobState.RUNNING, False), "a running job is left alone"
     store.set_progress(plan.job_id, Progress(200, 50, 50, 20, {"too long": 1}, 100, 1000, 10.0))
     store.set_state(plan.job_id, JobState.FAILED, "the engine died")
-    job = JobStore(f"sqlite:///{tmp_path}/new/jobs.db").get(plan.job_id)
-    assert job is not None
+    stored = JobStore(f"sqlite:///{tmp_path}/new/jobs.db").get(plan.job_id)
+    assert stored is not None
+    job = stored
     assert (job.name, job.state, job.error) == ("sums", JobState.FAILED, "the engine died")
     assert job.progress["durable"] == 50
     assert job.progress["tokens_per_s"] == 100.0
     assert job.recipe["name"] == "sums"
-    again = store.submit(plan.job_id, plan.recipe, "service")
-    assert (again.state, again.error) == (JobState.QUEUED, None)
+    again, queued = store.submit(plan.job_id, plan.recipe, "service")
+    assert (again.state, again.error, queued) == (JobState.QUEUED, None, True)
     assert store.list(JobState.QUEUED) == [again]
     assert store.list(JobState.RUNNING) == []
     assert newest_job("sums", store) == again
