@@ -74,7 +74,7 @@ def show(
     """Show traces in full with their verdicts: kept ones, rejected ones."""
     here = settings_with(corpus)
     job = newest_job(name, JobStore(here.jobs_url))
-    typer.echo("\n".join(trace_lines(Corpus.open(here.corpus), job.id, kept, rejected)))
+    typer.echo("\n".join(trace_lines(Corpus.open(here.corpus), job.id, name, kept, rejected)))
 
 
 def export(

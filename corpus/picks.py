@@ -6,9 +6,9 @@ from tracemill.corpus.store import Corpus
 from tracemill.corpus.views import named_sql
 
 
-def kept(corpus: Corpus, job_id: str, count: int) -> list[str]:
-    """Ids of traces in the newest data set version of the job."""
-    return [row["trace_id"] for row in corpus.rows(named_sql("kept"), {"job": job_id, "count": count})]
+def kept(corpus: Corpus, job_id: str, dataset: str, count: int) -> list[str]:
+    """Ids of traces in the newest version of the data set that the job made."""
+    return [row["trace_id"] for row in corpus.rows(named_sql("kept"), {"job": job_id, "name": dataset, "count": count})]
 
 
 def rejected(corpus: Corpus, job_id: str, count: int) -> list[str]:

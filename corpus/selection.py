@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from tracemill.core.errors import CorpusError, InputError, nearest
+from tracemill.core.errors import CorpusError, InputError, NotFound, nearest
 from tracemill.core.ids import canonical_json
 from tracemill.corpus import tables
 from tracemill.corpus.store import Corpus
@@ -97,17 +97,17 @@ def datasets(corpus: Corpus) -> list[DatasetVersion]:
 
 
 def find(corpus: Corpus, name: str, version: int | None = None) -> DatasetVersion:
-    """A version of a dataset, the latest where none is given. Raises InputError naming what is known."""
+    """A version of a dataset, the latest where none is given. Raises NotFound naming what is known."""
     known = datasets(corpus)
     versions = {found.version: found for found in known if found.name == name}
     if not versions:
         names = {found.name for found in known}
         hint = nearest(name, names) if names else "; nothing has been selected yet"
-        raise InputError(f"dataset: unknown dataset {name!r}{hint}")
+        raise NotFound(f"dataset: unknown dataset {name!r}{hint}")
     if version is None:
         version = max(versions)
     if version not in versions:
-        raise InputError(f"version: {name!r} has no version {version}{nearest(str(version), map(str, versions))}")
+        raise NotFound(f"version: {name!r} has no version {version}{nearest(str(version), map(str, versions))}")
     return versions[version]
 
 

@@ -76,7 +76,7 @@ def _keys(section: type[BaseModel]) -> Page:
 
 def recipe_keys() -> Page:
     yield "# The recipe\n\nA YAML file; unknown keys are refused. Shipped ones are in `pipelines/recipes/`."
-    sections = {
+    sections: dict[str, type[BaseModel]] = {
         "the top": recipe.Recipe,
         "prompts, source reasoning_gym": recipe.ReasoningGymSource,
         "prompts, source jsonl, parquet or datasets": recipe.FileSource,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,18 +20,49 @@ from tracemill.factory.engines.vllm import VllmEngine, VllmOptions
 NAMESPACE = "tracemill"
 
 
+_connecting = threading.Lock()
+
+
 def connect(address: str | None) -> None:
     """Join the cluster at `address`, or start a local one that ends with this process. Does nothing when connected.
 
-    Raises SetupError when ray is missing or the cluster cannot be reached.
+    Safe from any thread. Raises SetupError when ray is missing or the cluster cannot be reached.
     """
     try:
         import ray
     except ImportError as error:
         raise SetupError("ray is not installed: pip install 'tracemill[ray]'") from error
-    if ray.is_initialized():
-        return
+    with _connecting:
+        if ray.is_initialized():
+            return
+        if threading.current_thread() is threading.main_thread():
+            _init(address)
+        else:
+            _init_in_a_thread_that_stays(address)
+
+
+def _init_in_a_thread_that_stays(address: str | None) -> None:
+    """Linux kills a local cluster when the thread that started it ends (PR_SET_PDEATHSIG); a server's threads do."""
+    started: Future[None] = Future()
+
+    def stay() -> None:
+        try:
+            _init(address)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            started.set_exception(error)
+        else:
+            started.set_result(None)
+            threading.Event().wait()
+
+    threading.Thread(target=stay, name="ray-keeper", daemon=True).start()
+    started.result()
+
+
+def _init(address: str | None) -> None:
+    import ray
+
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # ray 2.60 warns without it
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets any other process take the engine's cores
     where = {"address": address} if address else {"address": "local", "include_dashboard": False}
     try:
         ray.init(**where, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)

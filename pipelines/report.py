@@ -48,11 +48,11 @@ def cost_line(funnel: Funnel) -> str:
     return f"{funnel.completion_tokens:,} tokens generated, {funnel.completion_tokens / funnel.kept:,.0f} a kept trace"
 
 
-def trace_lines(corpus: Corpus, job_id: str, kept: int, rejected: int) -> list[str]:
-    """Traces of a job in full, each with its question, its reference and its verdicts."""
+def trace_lines(corpus: Corpus, job_id: str, name: str, kept: int, rejected: int) -> list[str]:
+    """Traces of a job and of the data set named like it, in full: question, reasoning, answer, reference, verdicts."""
     lines = []
     for title, trace_ids in (
-        ("kept", picks.kept(corpus, job_id, kept)),
+        ("kept", picks.kept(corpus, job_id, name, kept)),
         ("rejected", picks.rejected(corpus, job_id, rejected)),
     ):
         for trace_id in trace_ids:

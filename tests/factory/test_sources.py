@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tracemill.core.errors import InputError
+from tracemill.core.types import Prompt
 from tracemill.factory import sources
 from tracemill.factory.sources import Columns
 
@@ -22,7 +23,7 @@ ROWS = [
 PLAIN = Columns()
 
 
-def check_rows(prompts: list[sources.Prompt]) -> None:
+def check_rows(prompts: list[Prompt]) -> None:
     assert [(p.text, p.reference, p.verifier, p.metadata) for p in prompts] == [
         ("What is 1 + 1?", "2", "math", {"level": 1}),
         ("Was ist 2 + 2?", "4", "math", {"level": 2}),

@@ -13,7 +13,9 @@ PROMPT = Prompt("p", "What is 2 + 3?", "sums", "math", "5", "test")
 EXAMPLE = Example("What is 1 + 1?", "One and one.", "2")
 
 
-def finish(name: str, text: str, finish_reason: str = "stop", reasoning: str | None = None) -> tuple[str, str, object]:
+def finish(
+    name: str, text: str, finish_reason: str = "stop", reasoning: str | None = None
+) -> tuple[str, str, tuple[str, ...]]:
     thinking = ThinkFormat.named(name)
     request = Request("t", thinking.render(PROMPT.text), Sampling(), thinking.prefill, thinking.stop)
     done = Completion("t", text, 10, 20, finish_reason, reasoning)

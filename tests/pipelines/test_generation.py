@@ -18,7 +18,8 @@ Sums = Callable[..., Plan]
 
 
 async def test_every_sample_is_made_judged_and_counted_once(sums: Sums, memory_ledger: Any) -> None:
-    plan, ledger, seen = sums(), memory_ledger(), []
+    plan, ledger = sums(), memory_ledger()
+    seen: list[Progress] = []
     progress = await Generation(plan, ledger, seen.append).run(FakeEngine())
     assert len(ledger.samples) == len(ledger.finished) == plan.samples == 200
     assert progress.durable == progress.new == progress.total == 200
