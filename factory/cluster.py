@@ -108,7 +108,7 @@ async def vllm_engine(options: VllmOptions, address: str | None, gpus: float) ->
     remote = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=2 * options.max_num_seqs + 16)(VllmEngine)
     actor = remote.remote(options)
     try:
-        await _answer(actor.ready.remote())
+        await _answer(actor.start.remote())
         yield RayEngine(actor)
     finally:
         ray.kill(actor)

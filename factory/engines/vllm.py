@@ -84,24 +84,22 @@ def prepare_environment() -> None:
 
 
 class VllmEngine:
-    """Completes requests on one vLLM replica. Must be made and used on one event loop."""
+    """Completes requests on one vLLM replica, once started. Lives on one event loop."""
 
     def __init__(self, options: VllmOptions) -> None:
+        self._options = options
+
+    async def start(self) -> None:
+        """Load the model. Raises EngineError with vLLM's reason when it cannot be; a constructor would hide it."""
         prepare_environment()
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(options)))
-        except Exception as error:  # vLLM raises anything here; the actor's death would hide the reason
-            raise EngineError(f"vLLM cannot start {options.model}: {_first_line(error)}") from error
-        self._reproducible = options.reproducible
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(self._options)))
+        except Exception as error:  # vLLM raises anything here
+            raise EngineError(f"vLLM cannot start {self._options.model}: {_one_line(error)}") from error
         self._tokenizer = self._llm.get_tokenizer()
-
-    async def ready(self) -> bool:
-        """Answers once the model is loaded."""
-        await self._llm.check_health()
-        return True
 
     async def complete(self, request: Request) -> Completion:
         """One sample. Raises RefusedRequest for a request that can never work, EngineError when the engine is dead."""
@@ -109,7 +107,7 @@ class VllmEngine:
         from vllm.exceptions import VLLMClientError
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-        if (request.sampling.seed is not None) != self._reproducible:
+        if (request.sampling.seed is not None) != self._options.reproducible:
             raise EngineError("seeded and unseeded requests must not share an engine: set `reproducible`")
         text = self._rendered(request)
         sampling = SamplingParams(
@@ -127,9 +125,9 @@ class VllmEngine:
         try:
             outputs = [output async for output in self._llm.generate(tokens, sampling, request.id)]
         except (VLLMClientError, ValueError) as error:
-            raise RefusedRequest(_first_line(error)) from error
+            raise RefusedRequest(_one_line(error)) from error
         except Exception as error:  # EngineDeadError, EngineGenerateError: the boundary to vLLM
-            raise EngineError(f"vLLM failed: {_first_line(error)}") from error
+            raise EngineError(f"vLLM failed: {_one_line(error)}") from error
         output = outputs[-1]  # FINAL_ONLY: there is one
         best = output.outputs[0]
         # A chat template may open the reasoning itself (R1 distillates); what it opened belongs to the text.
@@ -164,5 +162,5 @@ def _turn(message: Message) -> dict[str, str]:
     return turn if message.reasoning is None else {**turn, "reasoning_content": message.reasoning}
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300] or type(error).__name__
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

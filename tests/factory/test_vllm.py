@@ -1,0 +1,94 @@
+"""The real model on vLLM in a Ray actor. `make test` fetches the model first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tracemill.core.errors import EngineError, RefusedRequest
+from tracemill.core.settings import settings
+from tracemill.core.types import Message, Request, Sampling
+from tracemill.factory.cluster import RayEngine, vllm_engine
+from tracemill.factory.engines.vllm import VllmOptions
+from tracemill.factory.models import model_folder
+from tracemill.factory.thinking import Example, ThinkFormat
+
+pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
+
+THINKING = ThinkFormat.named(
+    "r1", (Example("What is 4 + 3?", "I add 3 to 4. 4 + 3 = 7.", "7"), Example("What is 9 - 1?", "9 - 1 = 8.", "8"))
+)
+
+
+def options(**changes: object) -> VllmOptions:
+    folder = model_folder("smollm2-135m", settings().cache)
+    return VllmOptions(str(folder), max_num_seqs=16, **{"extra": {"max_model_len": 1024}, **changes})  # type: ignore[arg-type]
+
+
+def request(name: str, text: str = "What is 5 + 2?", max_tokens: int = 48, seed: int | None = None) -> Request:
+    sampling = Sampling(temperature=0.7, max_tokens=max_tokens, seed=seed)
+    return Request(name, THINKING.render(text), sampling, THINKING.prefill, THINKING.stop)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[RayEngine]:
+    async with vllm_engine(options(), None, 0) as engine:
+        yield engine
+
+
+async def test_many_requests_at_once_come_back_each_with_its_own_text(engine: RayEngine) -> None:
+    done = await asyncio.gather(*(engine.complete(request(f"many-{k}")) for k in range(40)))
+    assert [one.request_id for one in done] == [f"many-{k}" for k in range(40)]
+    assert len({one.text for one in done}) > 10, "unseeded samples of one prompt differ"
+    assert all(0 < one.completion_tokens <= 48 and one.prompt_tokens > 50 for one in done)
+    closed = [one.text for one in done if one.finish_reason == "stop" and "</answer>" in one.text]
+    assert len(closed) > 10, "worked examples make most completions well-formed"
+    assert all(text.endswith("</answer>") for text in closed), "the stop string is kept, and nothing after it"
+
+
+async def test_the_token_limit_is_told_from_a_stop(engine: RayEngine) -> None:
+    cut = await engine.complete(request("cut", max_tokens=3))
+    assert (cut.finish_reason, cut.completion_tokens) == ("length", 3)
+
+
+async def test_a_request_that_can_never_work_is_refused_and_the_engine_lives_on(engine: RayEngine) -> None:
+    with pytest.raises(RefusedRequest, match=r"(?i)maximum|length|longer|token"):
+        await engine.complete(request("long", text="why? " * 2000))
+    assert (await engine.complete(request("after"))).completion_tokens > 0
+
+
+async def test_a_turn_with_a_reasoning_field_goes_through_the_chat_template(engine: RayEngine) -> None:
+    turns = (Message("user", "Hi"), Message("assistant", "Hello", reasoning="A greeting."), Message("user", "Bye"))
+    done = await engine.complete(Request("native", turns, Sampling(max_tokens=4)))
+    assert done.completion_tokens == 4
+
+
+async def test_raw_text_is_continued_for_base_models(engine: RayEngine) -> None:
+    done = await engine.complete(Request("raw", "The capital of France is", Sampling(temperature=0, max_tokens=4)))
+    assert "Paris" in done.text
+
+
+async def test_a_seeded_request_does_not_enter_an_unseeded_engine(engine: RayEngine) -> None:
+    with pytest.raises(EngineError, match="must not share an engine"):
+        await engine.complete(request("seeded", seed=1))
+
+
+async def test_a_reproducible_engine_gives_the_same_text_in_any_order() -> None:
+    wanted = [request(f"r-{k}", text=f"What is {k} + 2?", seed=1000 + k) for k in range(12)]
+    async with vllm_engine(options(reproducible=True), None, 0) as engine:
+        first = await asyncio.gather(*(engine.complete(one) for one in wanted))
+    async with vllm_engine(options(reproducible=True, seed=99), None, 0) as engine:
+        again = [await engine.complete(one) for one in reversed(wanted[:4])]
+        with pytest.raises(EngineError, match="must not share an engine"):
+            await engine.complete(request("unseeded"))
+    same = sum(one.text == other.text for one, other in zip(first[:4], reversed(again), strict=True))
+    assert same >= 3, "a batch of another size may round one token differently, not more"
+
+
+async def test_an_engine_that_cannot_start_says_why() -> None:
+    with pytest.raises(EngineError, match=r"vLLM cannot start .*(max_model_len|model length)"):
+        async with vllm_engine(options(extra={"max_model_len": 10**6}), None, 0):
+            raise AssertionError("unreachable")

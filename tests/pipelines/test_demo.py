@@ -1,0 +1,71 @@
+"""The demo's recipe with the real model, killed in the middle and run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import datasets
+import psutil
+import pytest
+import yaml
+
+from tracemill.core.settings import settings
+from tracemill.corpus.store import Corpus
+from tracemill.pipelines import recipe as recipes
+
+SAMPLES = 2
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> str:
+    recipe = yaml.safe_load((recipes.SHIPPED / "demo.yaml").read_text())
+    recipe["generate"]["samples"] = SAMPLES
+    (tmp_path / "demo.yaml").write_text(yaml.safe_dump(recipe))
+    return str(tmp_path / "demo.yaml")
+
+
+def command(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).parent / "tracemill"), *arguments]
+
+
+def durable() -> int:
+    segments = list(settings().corpus.glob("ledger/*/*.jsonl"))
+    return sum(segment.read_bytes().count(b"\n") for segment in segments)
+
+
+@pytest.mark.vllm
+def test_killed_in_the_middle_it_goes_on_where_it_was(demo: str, tmp_path: Path) -> None:
+    started = time.time() - 0.1
+    process = subprocess.Popen(command("run", demo), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while durable() < 10 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    mine = [one for one in psutil.process_iter(["name"]) if one.create_time() > started]
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    killed_at = datetime.now(UTC)
+    kept = durable()
+    assert 10 <= kept < 48 * SAMPLES
+    engines = [one for one in mine if "VLLM" in one.name() or "raylet" in one.name()]
+    assert len(engines) >= 2
+    _, alive = psutil.wait_procs(engines, timeout=30)
+    assert not alive, "the cluster and the engine end with the command"
+
+    done = subprocess.run(command("run", demo), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"{48 * SAMPLES}/{48 * SAMPLES} samples" in done.stdout
+    rows = Corpus.open(settings().corpus).rows("SELECT id, created_at FROM traces", {})
+    assert len(rows) == len({row["id"] for row in rows}) == 48 * SAMPLES, "none lost, none twice"
+    before = [row for row in rows if row["created_at"] < killed_at]
+    assert len(before) == kept, "what was durable at the kill was not made again"
+
+    made = subprocess.run(command("export", "demo", "--to", str(tmp_path / "out")), capture_output=True, check=True)
+    assert b"load it with" in made.stdout
+    loaded = datasets.load_dataset(str(tmp_path / "out"), split="train")
+    assert all(row["completion"][0]["content"].startswith("<think>\n") for row in loaded)
