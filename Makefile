@@ -29,7 +29,8 @@ demo: $(STAMP)
 
 test: $(DEV)
 	@$(BIN)/tracemill model fetch smollm2-135m
-	@$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not vllm and not ray" --numprocesses 2
+	$(BIN)/python -m pytest -m "vllm or ray"
 
 check: $(DEV)
 	$(BIN)/ruff check .

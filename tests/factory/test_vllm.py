@@ -29,7 +29,7 @@ def options(**changes: object) -> VllmOptions:
 
 
 def request(name: str, text: str = "What is 5 + 2?", max_tokens: int = 48, seed: int | None = None) -> Request:
-    sampling = Sampling(temperature=0.7, max_tokens=max_tokens, seed=seed)
+    sampling = Sampling(temperature=1.0, max_tokens=max_tokens, seed=seed)
     return Request(name, THINKING.render(text), sampling, THINKING.prefill, THINKING.stop)
 
 
@@ -40,7 +40,7 @@ async def engine() -> AsyncIterator[RayEngine]:
 
 
 async def test_many_requests_at_once_come_back_each_with_its_own_text(engine: RayEngine) -> None:
-    done = await asyncio.gather(*(engine.complete(request(f"many-{k}")) for k in range(40)))
+    done = await asyncio.gather(*(engine.complete(request(f"many-{k}", text="What is 68 + 57?")) for k in range(40)))
     assert [one.request_id for one in done] == [f"many-{k}" for k in range(40)]
     assert len({one.text for one in done}) > 10, "unseeded samples of one prompt differ"
     assert all(0 < one.completion_tokens <= 48 and one.prompt_tokens > 50 for one in done)
