@@ -96,14 +96,17 @@ async def _answer(reference: Any) -> Any:
 
 
 @asynccontextmanager
-async def vllm_engine(options: VllmOptions, address: str | None, gpus: float) -> AsyncIterator[RayEngine]:
+async def vllm_engine(options: VllmOptions, address: str | None, gpus: float | None) -> AsyncIterator[RayEngine]:
     """A vLLM replica in a Ray actor, its model loaded; it goes when the block ends.
 
-    `gpus` is what the actor reserves (0 on CPU). Raises EngineError with vLLM's reason when it cannot start.
+    `gpus` is what the actor reserves; None reserves one where the cluster has any. Raises EngineError with vLLM's reason
+    when it cannot start.
     """
     connect(address)
     import ray
 
+    if gpus is None:
+        gpus = min(1, ray.cluster_resources().get("GPU", 0))
     # More calls wait inside than the engine decodes at once, so that it never runs dry between two of ours.
     remote = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=2 * options.max_num_seqs + 16)(VllmEngine)
     actor = remote.remote(options)

@@ -87,7 +87,7 @@ class GenerateSection(Section):
     reproducible: bool = Field(False, description="seed every sample by itself; costs throughput")
     seed: int = Field(0, description="seed that the samples' seeds are made from")
     concurrency: int = Field(128, gt=0, description="sequences that the engine decodes at once")
-    gpus: float = Field(0, ge=0, description="GPUs that the engine reserves")
+    gpus: float | None = Field(None, ge=0, description="GPUs that the engine reserves; unset: 1 if the cluster has any")
     engine_options: dict[str, Any] = Field({}, description="further vLLM engine arguments by their own names")
 
     @property

@@ -22,7 +22,7 @@ def test_reference_pages_are_current() -> None:
 def test_the_readme_names_only_targets_commands_and_files_that_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for target in re.findall(r"\bmake ([a-z]+)", readme):
+    for target in re.findall(r"`make ([a-z]+)", readme):
         assert target in targets, f"make {target}"
     commands = (ROOT / "docs" / "reference" / "commands.md").read_text()
     for name in re.findall(r"\btracemill (run|sql|show|export|verify|plugins|doctor|serve|model [a-z]+)\b", readme):
