@@ -99,8 +99,8 @@ async def _answer(reference: Any) -> Any:
 async def vllm_engine(options: VllmOptions, address: str | None, gpus: float | None) -> AsyncIterator[RayEngine]:
     """A vLLM replica in a Ray actor, its model loaded; it goes when the block ends.
 
-    `gpus` is what the actor reserves; None reserves one where the cluster has any. Raises EngineError with vLLM's reason
-    when it cannot start.
+    `gpus` is what the actor reserves; None reserves one where the cluster has any. Raises EngineError with vLLM's
+    reason when it cannot start.
     """
     connect(address)
     import ray

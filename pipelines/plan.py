@@ -46,13 +46,19 @@ class Plan:
 
 
 def job_id(recipe: Recipe) -> str:
-    """The same name, prompts and generation settings are the same job, which a second run goes on with.
+    """The same name, prompts, generation settings and verifiers are the same job, which a second run goes on with.
 
     Filters and selection are left out: they can change, and the job's traces are sifted again without generating.
     """
     generate = recipe.generate.model_dump(mode="json", exclude={"concurrency", "gpus"})
     prompts = [section.model_dump(mode="json") for section in recipe.prompts]
-    return content_id("job", canonical_json({"name": recipe.name, "prompts": prompts, "generate": generate}))
+    parts = {
+        "name": recipe.name,
+        "prompts": prompts,
+        "generate": generate,
+        "verify": recipe.verify.model_dump(mode="json"),
+    }
+    return content_id("job", canonical_json(parts))
 
 
 def make_plan(recipe: Recipe) -> Plan:

@@ -57,4 +57,5 @@ def test_sifting_and_selection_can_change_within_a_job_but_generation_cannot(tmp
     assert job_id(made(source, generate={"engine": "fake", "concurrency": 7})) == job_id(base)
     assert job_id(made(source, generate={"engine": "fake", "temperature": 0.1})) != job_id(base)
     assert job_id(made({**source, "limit": 1})) != job_id(base)
+    assert job_id(made(source, verify={"also": []})) != job_id(base), "stored traces are not judged again"
     assert make_plan(made(source, filters=[])).policy != make_plan(base).policy
