@@ -39,6 +39,7 @@ def durable() -> int:
 
 
 @pytest.mark.vllm
+@pytest.mark.timeout(900)  # about 90 s on two idle cores
 def test_killed_in_the_middle_it_goes_on_where_it_was(demo: str, tmp_path: Path) -> None:
     started = time.time() - 0.1
     process = subprocess.Popen(command("run", demo), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -56,7 +57,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(demo: str, tmp_path: Path)
     _, alive = psutil.wait_procs(engines, timeout=30)
     assert not alive, "the cluster and the engine end with the command"
 
-    done = subprocess.run(command("run", demo), capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command("run", demo), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{48 * SAMPLES}/{48 * SAMPLES} samples" in done.stdout
     rows = Corpus.open(settings().corpus).rows("SELECT id, epoch(created_at) AS made_at FROM traces", {})

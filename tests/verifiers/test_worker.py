@@ -225,6 +225,8 @@ def _verify_hanging(plugin: Any) -> None:
 def test_verdicts_inside_ray_actors() -> None:
     import ray
 
+    from tracemill.factory.cluster import connect
+
     class Sync:
         def judge(self, answer: str) -> str:
             import tracemill
@@ -238,11 +240,9 @@ def test_verdicts_inside_ray_actors() -> None:
             return tracemill.verify("math", answer, "\\sqrt{8}").outcome
 
     answers = ["2\\sqrt{2}", "3", "\\boxed{(10^9)!}"]
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        for actor, options in ((Sync, {}), (Sync, {"max_concurrency": 4}), (Async, {})):
-            handle = ray.remote(num_cpus=0)(actor).options(**options).remote()
-            outcomes = ray.get([handle.judge.remote(answer) for answer in answers], timeout=120)
-            assert outcomes == ["correct", "wrong", "undecided"], (actor, options)
-    finally:
-        ray.shutdown()
+    connect(None)
+    for actor, options in ((Sync, {}), (Sync, {"max_concurrency": 4}), (Async, {})):
+        handle = ray.remote(num_cpus=0)(actor).options(**options).remote()
+        outcomes = ray.get([handle.judge.remote(answer) for answer in answers], timeout=120)
+        assert outcomes == ["correct", "wrong", "undecided"], (actor, options)
+        ray.kill(handle)
