@@ -13,6 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from tracemill.core.errors import InputError
+from tracemill.core.jsonl import json_rows
 from tracemill.core.types import Outcome
 from tracemill.verifiers.judging import verify_answer
 
@@ -63,16 +64,7 @@ def _open(path: str, mode: str) -> TextIO:
 
 def _rows(lines: TextIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Checked rows with their place, `file:line`."""
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        place = f"{name}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{place}: not valid JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise InputError(f"{place}: a line must be a JSON object, this is {type(row).__name__}")
+    for place, row in json_rows(lines, name):
         for field in REQUIRED:
             if field not in row:
                 raise InputError(f"{place}: no field {field!r} (a row needs {', '.join(REQUIRED)})")

@@ -1,4 +1,8 @@
-"""The data card of an export: a README.md whose YAML header tells `datasets` where the shards lie."""
+"""The data card of an export, its README.md.
+
+Its YAML header names no data files: with a `configs` entry `datasets` (5.2) keys its cache by the folder's name alone, and
+loads an older export of the same name in place of this one.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,7 @@ task_categories:
 tags:
 - reasoning
 - tracemill
-{configs}---
-"""
-
-_CONFIGS = """configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/*.parquet
+---
 """
 
 
@@ -51,9 +48,9 @@ class Counts:
             yield row
 
 
-def card(dataset: DatasetVersion, counts: Counts, funnel: Funnel, load: str, layout: str) -> str:
+def card(dataset: DatasetVersion, counts: Counts, funnel: Funnel, load: str) -> str:
     """The text of README.md."""
-    header = _HEADER.format(name=dataset.name, configs=_CONFIGS if layout == "parquet" else "")
+    header = _HEADER.format(name=dataset.name)
     parts = [
         f"# {dataset.name}, version {dataset.version}",
         f"Verified chains of thought, made with tracemill {version('tracemill')}.",

@@ -80,7 +80,7 @@ def export(
             counts = Counts()
             rows = counts.over(_rows(corpus, found, render))
             _write_parquet(rows, found.rows, new) if layout == "parquet" else _write_arrow(rows, new)
-            text = card(found, counts, funnel(corpus, found.job_id, found.policy, found), load, layout)
+            text = card(found, counts, funnel(corpus, found.job_id, found.policy, found), load)
             (new / "README.md").write_text(text)
             (new / MARKER).write_text(json.dumps({"name": name, "version": found.version, "layout": layout}))
             new.chmod(0o755)

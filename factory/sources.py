@@ -14,6 +14,7 @@ from typing import Any
 
 from tracemill.core.errors import InputError, nearest
 from tracemill.core.ids import prompt_id
+from tracemill.core.jsonl import json_rows
 from tracemill.core.types import Prompt
 
 
@@ -56,16 +57,8 @@ def reasoning_gym_prompts(task: str, count: int, seed: int, options: Mapping[str
 def jsonl_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
     """One prompt a line, plain or .gz; blank lines are passed over."""
     with _opened(path, where) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}:{number}: not valid JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise InputError(f"{path}:{number}: a line must be a JSON object, this is {type(row).__name__}")
-            yield _row_prompt(row, columns, f"{path}:{number}", path.name, where)
+        for place, row in json_rows(lines, str(path)):
+            yield _row_prompt(row, columns, place, path.name, where)
 
 
 def parquet_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:

@@ -48,6 +48,20 @@ def test_run_show_sql_export(tracemill: Command, recipe: Recipe, tmp_path: Path)
     assert datasets.load_from_disk(str(tmp_path / "disk")).to_list() == rows.to_list()
 
 
+def test_an_export_made_anew_is_not_loaded_from_the_cache_of_the_old_one(
+    tracemill: Command, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    for number in (1, 2):
+        monkeypatch.setenv("TRACEMILL_CORPUS", str(tmp_path / f"corpus-{number}"))
+        tracemill("run", recipe(prompts=5 * number))
+        tracemill("export", "sums", "--to", str(tmp_path / "out"))
+        loaded.append(datasets.load_dataset(str(tmp_path / "out"), split="train").to_list())
+        tracemill("export", "sums", "--to", str(tmp_path / "disk"), "--layout", "arrow")
+        assert datasets.load_from_disk(str(tmp_path / "disk")).to_list() == loaded[-1]
+    assert len(loaded[1]) > len(loaded[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -91,6 +91,15 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         list(sources.jsonl_prompts(path, PLAIN, "prompts[0]"))
 
 
+def test_a_file_that_is_not_text_and_a_broken_gzip_are_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.jsonl").write_bytes('{"prompt": "é", "answer": "1"}\n'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"latin\.jsonl:1: not UTF-8 text"):
+        list(sources.jsonl_prompts(tmp_path / "latin.jsonl", PLAIN, "prompts[0]"))
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"prompt": "?", "answer": "1"}\n')[:-6])
+    with pytest.raises(InputError, match=r"cut\.jsonl\.gz:\d: cannot be read"):
+        list(sources.jsonl_prompts(tmp_path / "cut.jsonl.gz", PLAIN, "prompts[0]"))
+
+
 def test_a_missing_file_an_unknown_task_and_bad_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"prompts\[0\]\.path: no such file or folder: .*gone\.jsonl"):
         list(sources.jsonl_prompts(tmp_path / "gone.jsonl", PLAIN, "prompts[0]"))
