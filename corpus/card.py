@@ -1,7 +1,7 @@
 """The data card of an export, its README.md.
 
-Its YAML header names no data files: with a `configs` entry `datasets` (5.2) keys its cache by the folder's name alone, and
-loads an older export of the same name in place of this one.
+Its YAML header names no data files: with a `configs` entry `datasets` (5.2) keys its cache by the folder's name alone,
+and loads an older export of the same name in place of this one.
 """
 
 from __future__ import annotations
