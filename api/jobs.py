@@ -45,7 +45,7 @@ def _parsed(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
         return json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"body: neither JSON nor YAML: {str(error).splitlines()[0]}") from error
 
 

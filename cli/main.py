@@ -7,7 +7,7 @@ import sys
 import typer
 
 from tracemill.cli import corpus, doctor, model, plugins, run, serve, verify
-from tracemill.core.errors import TracemillError
+from tracemill.core.errors import CorpusError, TracemillError
 
 app = typer.Typer(
     name="tracemill",
@@ -43,3 +43,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        print(f"tracemill: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(CorpusError.exit_code)

@@ -71,4 +71,6 @@ def _rows(lines: TextIO, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for field in ("verifier", "answer", "reference"):
             if not isinstance(row[field], str):
                 raise InputError(f"{place}: field {field!r} must be text, this is {type(row[field]).__name__}")
+        if not isinstance(row.get("metadata") or {}, dict) or not isinstance(row.get("prompt") or "", str):
+            raise InputError(f"{place}: 'prompt' must be text and 'metadata' an object")
         yield place, row

@@ -17,6 +17,8 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from tracemill.core.errors import InputError, nearest
 from tracemill.core.types import Outcome
 
@@ -92,7 +94,11 @@ def get(kind: Kind, name: str, options: Mapping[str, Any] | None = None, where: 
     for option in options:
         if option not in fields:
             raise InputError(f"{label}.{option}: {name!r} has no such option{nearest(option, fields)}")
+    values = {name: getattr(plugin, name) for name in fields}
     try:
-        return dataclasses.replace(plugin, **options)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{label}: {error}") from error
+        return TypeAdapter(type(plugin)).validate_python({**values, **options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{label}.{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}"
+        ) from error

@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracemill.core.errors import CorpusError, InputError, nearest
-from tracemill.core.settings import settings
 from tracemill.core.types import Trace
 from tracemill.corpus.card import Counts, card
 from tracemill.corpus.funnel import funnel
@@ -58,11 +57,11 @@ def export(
     corpus: Corpus,
     name: str,
     version: int | None,
-    folder: Path | None,
+    folder: Path,
     render: Render,
     layout: Layout = "parquet",
 ) -> Exported:
-    """Export a version of a dataset, the latest where none is given, to `folder` (else under the exports setting).
+    """Export a version of a dataset, the latest where none is given, to `folder`.
 
     `render` gives the assistant's text, which must contain the trace's reasoning. An earlier export in `folder` is
     replaced, any other non-empty folder refused. Raises InputError and, where the disk fails, CorpusError.
@@ -70,7 +69,7 @@ def export(
     if layout not in get_args(Layout):
         raise InputError(f"layout: unknown layout {layout!r}{nearest(layout, get_args(Layout))}")
     found = find(corpus, name, version)
-    target = (folder or settings().exports / f"{name}-v{found.version}").expanduser().absolute()
+    target = folder.expanduser().absolute()
     _check_free(target)
     load = _load_line(target, layout)
     try:
@@ -80,6 +79,9 @@ def export(
             counts = Counts()
             rows = counts.over(_rows(corpus, found, render))
             _write_parquet(rows, found.rows, new) if layout == "parquet" else _write_arrow(rows, new)
+            if counts.rows != found.rows:
+                missing = found.rows - counts.rows
+                raise CorpusError(f"dataset {name!r}: {missing} of its traces or prompts are missing in {corpus.root}")
             text = card(found, counts, funnel(corpus, found.job_id, found.policy, found), load)
             (new / "README.md").write_text(text)
             (new / MARKER).write_text(json.dumps({"name": name, "version": found.version, "layout": layout}))

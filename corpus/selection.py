@@ -68,18 +68,23 @@ class DatasetVersion:
 
 
 def select(corpus: Corpus, job_id: str, policy: str, name: str, selection: Selection) -> DatasetVersion:
-    """Choose, and store the choice as the next version of `name`, unless a version of it has these very rows."""
+    """Choose, and store the choice as the next version of `name`, unless the latest is this very choice.
+
+    An older version with the same rows is not used again: the latest is what exports take.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"dataset: {name!r} is no name; use letters, digits, '.', '_' and '-'")
     for _ in range(_TRIES):
-        known = {row["version"]: row["trace_ids"] for row in corpus.rows(named_sql("versions"), {"name": name})}
+        latest = corpus.rows(named_sql("latest_version"), {"name": name})
+        last = latest[0]["version"] if latest else 0
+        how = canonical_json(asdict(selection) | {"policy": policy})
         chosen = _chosen(corpus, job_id, policy, selection)
-        same = [version for version, trace_ids in known.items() if trace_ids == chosen]
-        if same or not chosen:
-            version = same[0] if same else 0
-            return DatasetVersion(name, version, len(chosen), job_id, policy, selection)
-        version = max(known, default=0) + 1
-        rows = _rows(chosen, name, version, job_id, canonical_json(asdict(selection) | {"policy": policy}))
+        if not chosen:
+            return DatasetVersion(name, 0, 0, job_id, policy, selection)
+        if latest and (latest[0]["trace_ids"], latest[0]["selection"]) == (chosen, how):
+            return DatasetVersion(name, last, len(chosen), job_id, policy, selection)
+        version = last + 1
+        rows = _rows(chosen, name, version, job_id, how)
         if corpus.append("datasets", tables.arrow("datasets", rows), f"dataset/{name}", version):
             return DatasetVersion(name, version, len(chosen), job_id, policy, selection, is_new=True)
     raise CorpusError(f"dataset {name!r}: too many writers at once; run again")

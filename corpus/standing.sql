@@ -3,12 +3,22 @@
 WITH shown AS (
     SELECT * FROM metrics WHERE job_id = $job
 ),
+judged AS (
+    SELECT v.trace_id,
+        bool_or(v.outcome NOT IN ('correct', 'undecided')) AS refuted,
+        bool_or(v.outcome = 'undecided') OR NOT bool_or(v.verifier = s.verifier) AS undecided
+    FROM latest_verdicts v
+    JOIN shown s ON s.trace_id = v.trace_id
+    GROUP BY v.trace_id
+),
 rates AS (
-    -- Undecided traces say nothing of a prompt's difficulty; neither do those that nobody judged. Malformed ones do.
-    SELECT prompt_id, count(*) FILTER (correct)
-        / count(*) FILTER (CASE WHEN outcome IS NULL THEN NOT well_formed ELSE outcome <> 'undecided' END) AS pass_rate
-    FROM shown
-    GROUP BY prompt_id
+    -- Undecided traces say nothing of a prompt's difficulty, whichever verifier could not decide; neither do those that
+    -- nobody judged. Malformed and refuted ones do.
+    SELECT s.prompt_id, count(*) FILTER (s.correct)
+        / count(*) FILTER (NOT s.well_formed OR coalesce(judged.refuted OR NOT judged.undecided, false)) AS pass_rate
+    FROM shown s
+    LEFT JOIN judged ON judged.trace_id = s.trace_id
+    GROUP BY s.prompt_id
 ),
 refused AS (
     -- The verdict that a trace fell by: its own verifier's, else the first by name.

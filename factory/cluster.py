@@ -93,6 +93,8 @@ async def _answer(reference: Any) -> Any:
         raise cause if isinstance(cause, EngineError) else EngineError(f"engine failed: {cause!r}") from error
     except failures.RayActorError as error:
         raise EngineError("the engine's process died; run the same command again to go on") from error
+    except failures.RayError as error:
+        raise EngineError(f"Ray failed: {str(error).splitlines()[0]}; run the same command again to go on") from error
 
 
 @asynccontextmanager
@@ -125,9 +127,11 @@ async def run_and_leave(self: Any, method: str, *arguments: Any) -> None:
     """Method that `start_detached` adds: does the work, then ends the actor for good, which frees its name."""
     import ray
 
-    await getattr(self, method)(*arguments)
-    me = ray.get_runtime_context().current_actor
-    asyncio.get_running_loop().call_later(0.2, ray.kill, me)  # after this call has returned: it did not fail
+    try:
+        await getattr(self, method)(*arguments)
+    finally:
+        me = ray.get_runtime_context().current_actor
+        asyncio.get_running_loop().call_later(0.2, ray.kill, me)  # after this call has returned: it did not fail
 
 
 def start_detached(name: str, kind: type, method: str, *arguments: Any, address: str | None, again: bool) -> None:

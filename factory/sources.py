@@ -69,7 +69,7 @@ def parquet_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt
     _require(path, where)
     try:
         batches = pq.ParquetFile(path).iter_batches(batch_size=1000)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{where}.path: {path} is not a Parquet file: {str(error).splitlines()[0]}") from error
     number = 0
     for batch in batches:

@@ -9,6 +9,7 @@ from tracemill.core.markup import markup_named
 from tracemill.core.settings import Settings
 from tracemill.core.types import Trace
 from tracemill.corpus.export import Exported, export
+from tracemill.corpus.selection import find
 from tracemill.corpus.store import Corpus
 
 
@@ -21,4 +22,6 @@ def export_dataset(
     settings: Settings, name: str, version: int | None, folder: Path | None, layout: Literal["parquet", "arrow"]
 ) -> Exported:
     """Write one version (the latest where None) to `folder`, or to `<exports>/<name>-v<version>`. Raises InputError."""
-    return export(Corpus.open(settings.corpus), name, version, folder, completion_text, layout)
+    corpus = Corpus.open(settings.corpus)
+    target = folder or settings.exports / f"{name}-v{find(corpus, name, version).version}"
+    return export(corpus, name, version, target, completion_text, layout)

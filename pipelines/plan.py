@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -45,20 +45,20 @@ class Plan:
         return len(self.tasks) * self.recipe.generate.samples
 
 
-def job_id(recipe: Recipe) -> str:
+def job_id(recipe: Recipe, prompts: Iterable[Prompt]) -> str:
     """The same name, prompts, generation settings and verifiers are the same job, which a second run goes on with.
 
-    Filters and selection are left out: they can change, and the job's traces are sifted again without generating.
+    Prompts count by content, not by file name: a corrected reference is another job, so that no trace that was judged
+    against the old one is left in its data set. Filters and selection are left out: they can change, and the job's
+    traces are sifted again without generating.
     """
-    generate = recipe.generate.model_dump(mode="json", exclude={"concurrency", "gpus"})
-    prompts = [section.model_dump(mode="json") for section in recipe.prompts]
     parts = {
         "name": recipe.name,
-        "prompts": prompts,
-        "generate": generate,
+        "generate": recipe.generate.model_dump(mode="json", exclude={"concurrency", "gpus"}),
         "verify": recipe.verify.model_dump(mode="json"),
+        "examples": [[one.model_dump() for one in source.examples] for source in recipe.prompts],
     }
-    return content_id("job", canonical_json(parts))
+    return content_id("job", canonical_json(parts), *sorted(prompt.id for prompt in prompts))
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -79,7 +79,7 @@ def make_plan(recipe: Recipe) -> Plan:
         raise InputError("prompts: the sources hold no prompt")
     return Plan(
         recipe=recipe,
-        job_id=job_id(recipe),
+        job_id=job_id(recipe, (task.prompt for task in tasks.values())),
         tasks=tuple(tasks.values()),
         merged=total - len(tasks),
         judges={

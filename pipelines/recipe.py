@@ -90,6 +90,16 @@ class GenerateSection(Section):
     gpus: float | None = Field(None, ge=0, description="GPUs that the engine reserves; unset: 1 if the cluster has any")
     engine_options: dict[str, Any] = Field({}, description="further vLLM engine arguments by their own names")
 
+    @model_validator(mode="after")
+    def _no_second_name(self) -> GenerateSection:
+        own = {"model": "model", "seed": "seed", "max_num_seqs": "concurrency"}
+        if self.reproducible:
+            own["enable_chunked_prefill"] = "reproducible"
+        for name in self.engine_options:
+            if name in own:
+                raise PydanticCustomError("own_field", f"engine_options.{name} is set by generate.{own[name]}")
+        return self
+
     @property
     def model_name(self) -> str:
         """What traces are filed under: a trace of the fake engine must not pass for a model's."""

@@ -130,6 +130,8 @@ class VllmEngine:
             raise EngineError(f"vLLM failed: {_one_line(error)}") from error
         output = outputs[-1]  # FINAL_ONLY: there is one
         best = output.outputs[0]
+        if best.finish_reason not in ("stop", "length"):
+            raise EngineError(f"vLLM ended a request with {best.finish_reason!r}")  # its text is no sample
         # A chat template may open the reasoning itself (R1 distillates); what it opened belongs to the text.
         opened = "<think>\n" if not request.prefill and text.rstrip().endswith("<think>") else ""
         return Completion(
@@ -137,7 +139,7 @@ class VllmEngine:
             text=opened + best.text,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(best.token_ids),
-            finish_reason="length" if best.finish_reason == "length" else "stop",
+            finish_reason=best.finish_reason,
         )
 
     def _rendered(self, request: Request) -> str:
@@ -149,12 +151,14 @@ class VllmEngine:
         turns = [_turn(message) for message in request.prompt]
         text: str = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         for message in request.prompt:
-            if message.content.strip() not in text:
+            if message.content.strip() not in text or (message.reasoning or "").strip() not in text:
                 raise RefusedRequest(
-                    f"the model's chat template changes a {message.role} turn (R1 distillates strip inline reasoning "
-                    "from worked examples); use no examples, thinking: native, or thinking: r1_zero"
+                    f"the model's chat template drops a part of the {message.role} turns (R1 distillates strip inline "
+                    "reasoning, others their reasoning field); use no examples, or another think format"
                 )
-        return text + request.prefill
+        # R1 distillates' templates open the reasoning themselves; it must not be opened twice.
+        opened = text.rstrip().endswith("<think>")
+        return text + (request.prefill.removeprefix("<think>\n") if opened else request.prefill)
 
 
 def _turn(message: Message) -> dict[str, str]:

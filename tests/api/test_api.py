@@ -110,11 +110,12 @@ def test_a_job_from_recipe_to_export(client: TestClient) -> None:
 def test_a_job_that_was_running_when_the_service_ended_is_finished_by_the_next_one() -> None:
     from tracemill.pipelines import recipe as recipes
     from tracemill.pipelines.jobs import JobState, JobStore
-    from tracemill.pipelines.plan import job_id
+    from tracemill.pipelines.plan import make_plan
 
     recipe = recipes.parse({**RECIPE_EXAMPLE, "name": "left"})
     store = JobStore(settings().jobs_url)
-    store.submit(job_id(recipe), recipe, "service")
-    store.set_state(job_id(recipe), JobState.RUNNING)
+    job_id = make_plan(recipe).job_id
+    store.submit(job_id, recipe, "service")
+    store.set_state(job_id, JobState.RUNNING)
     with TestClient(create_app(settings())) as client:
-        assert finished(client, job_id(recipe))["job"]["state"] == "finished"
+        assert finished(client, job_id)["job"]["state"] == "finished"

@@ -86,13 +86,6 @@ def test_an_earlier_export_is_replaced_and_nothing_else(chosen: Corpus, tmp_path
         export(chosen, "sums", None, tmp_path / "full" / "thesis.txt" / "below", render)
 
 
-def test_without_a_folder_it_goes_where_the_settings_say(
-    chosen: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TRACEMILL_EXPORTS", str(tmp_path / "exports"))
-    assert export(chosen, "sums", None, None, render).path == tmp_path / "exports" / "sums-v1"
-
-
 def test_mistakes_are_named(chosen: Corpus, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'sums'"):
         export(chosen, "sum", None, tmp_path / "out", render)

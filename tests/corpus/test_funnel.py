@@ -36,7 +36,9 @@ class Made:
 
     @property
     def decided(self) -> bool:
-        return bool(self.faults) if self.own is None else self.own is not Outcome.UNDECIDED
+        judged = (self.own, self.other)
+        refuted = bool(self.faults) or Outcome.WRONG in judged or Outcome.UNPARSED in judged
+        return refuted or (self.own is Outcome.CORRECT and self.other is not Outcome.UNDECIDED)
 
     @property
     def fell(self) -> tuple[str, str] | None:
@@ -58,7 +60,7 @@ made = st.builds(
     tokens=st.integers(1, 5),
     faults=st.sampled_from([(), (), (), ("no_box",), ("cut_off", "no_box")]),
     own=outcomes,
-    other=st.sampled_from([None, None, Outcome.CORRECT, Outcome.WRONG]),
+    other=st.sampled_from([None, None, Outcome.CORRECT, Outcome.WRONG, Outcome.UNDECIDED]),
     dropped=st.sampled_from([False, False, True]),
 )
 rates = st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 2 / 3, 1.0])
@@ -194,7 +196,7 @@ def test_a_version_is_written_once_and_never_changes(corpus: Corpus, build: Any)
     first = select(corpus, "job", "strict", "set", Selection(per_prompt=1))
     other = select(corpus, "job", "strict", "set", Selection(per_prompt=2))
     assert (first.version, other.version) == (1, 2)
-    assert select(corpus, "job", "strict", "set", Selection(per_prompt=1, order="first")).version == 1
+    assert select(corpus, "job", "strict", "set", Selection(per_prompt=2)).version == 2
     assert select(corpus, "job", "strict", "set", Selection(pass_rate=(0, 0.1))).version == 0
     assert [(found.name, found.version, found.rows) for found in datasets(corpus)] == [("set", 1, 2), ("set", 2, 3)]
     latest = find(corpus, "set")
@@ -209,6 +211,9 @@ def test_a_version_is_written_once_and_never_changes(corpus: Corpus, build: Any)
     drop = build.drop(corpus.trace(min(ids)))
     corpus.add_drops("job", "strict", [drop])
     assert (funnel(corpus, "job", "strict", latest).kept, find(corpus, "set", 2).rows) == (2, 3)
+    # going back to an earlier choice is a new version, for exports take the latest
+    back = select(corpus, "job", "strict", "set", Selection(per_prompt=1))
+    assert (back.version, back.is_new, find(corpus, "set").version) == (3, True, 3)
 
 
 def test_random_order_depends_on_the_seed_alone(corpus: Corpus, build: Any) -> None:
@@ -217,7 +222,11 @@ def test_random_order_depends_on_the_seed_alone(corpus: Corpus, build: Any) -> N
         select(corpus, "job", "strict", "set", Selection(per_prompt=5, order="random", seed=seed)).version
         for seed in (1, 2, 1)
     ]
-    assert versions == [1, 2, 1]
+    assert versions == [1, 2, 3]
+    rows = [
+        corpus.rows("SELECT trace_id FROM datasets WHERE version = $v ORDER BY position", {"v": v}) for v in versions
+    ]
+    assert rows[0] == rows[2] != rows[1]
 
 
 def test_what_is_unknown_is_named(corpus: Corpus, build: Any) -> None:

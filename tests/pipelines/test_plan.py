@@ -10,7 +10,7 @@ import pytest
 
 from tracemill.core.errors import InputError
 from tracemill.pipelines import recipe as recipes
-from tracemill.pipelines.plan import job_id, make_plan
+from tracemill.pipelines.plan import make_plan
 from tracemill.pipelines.recipe import Recipe
 
 
@@ -21,6 +21,10 @@ def rows(path: Path, *pairs: tuple[str, str]) -> dict[str, Any]:
 
 def made(*prompts: dict[str, Any], **parts: Any) -> Recipe:
     return recipes.parse({"name": "test", "prompts": list(prompts), "generate": {"engine": "fake"}, **parts})
+
+
+def job_id(recipe: Recipe) -> str:
+    return make_plan(recipe).job_id
 
 
 def test_repeated_prompts_are_merged_and_counted(tmp_path: Path) -> None:
@@ -56,6 +60,9 @@ def test_sifting_and_selection_can_change_within_a_job_but_generation_cannot(tmp
     assert job_id(made(source, filters=[], select={"per_prompt": 1})) == job_id(base)
     assert job_id(made(source, generate={"engine": "fake", "concurrency": 7})) == job_id(base)
     assert job_id(made(source, generate={"engine": "fake", "temperature": 0.1})) != job_id(base)
-    assert job_id(made({**source, "limit": 1})) != job_id(base)
+    corrected = rows(tmp_path / "b.jsonl", ("1+1", "3"))
+    assert job_id(made(corrected)) != job_id(base), "a trace judged against the old answer must not stay"
+    moved = rows(tmp_path / "c.jsonl", ("1+1", "2"))
+    assert job_id(made(moved)) == job_id(base)
     assert job_id(made(source, verify={"also": []})) != job_id(base), "stored traces are not judged again"
     assert make_plan(made(source, filters=[])).policy != make_plan(base).policy

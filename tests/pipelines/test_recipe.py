@@ -55,6 +55,10 @@ def test_short_and_long_forms_of_filters_are_the_same() -> None:
             r"^recipe: generate\.thinking: unknown think format 'r1zero' \(did you mean 'r1_zero'\?\)",
         ),
         (changed(select={"pass_rate": [0.9, 0.1]}), r"^recipe: select\.pass_rate: must be \[low, high\]"),
+        (
+            changed(generate={"engine_options": {"seed": 1}}),
+            r"^recipe: generate: engine_options\.seed is set by generate\.seed",
+        ),
         ({"name": "x"}, r"^recipe: prompts: Field required"),
         (["name"], r"^recipe: a recipe is a mapping with the keys name, description, prompts"),
     ],
