@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tracemill.cli.corpus import CorpusOption, settings_with
-from tracemill.core.errors import Stopped, TracemillError
+from tracemill.core.errors import Locked, Stopped, TracemillError
 from tracemill.core.settings import Settings
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.generation import Progress
@@ -57,6 +57,8 @@ def _run_recorded(plan: Plan, here: Settings, watch: Watch, store: JobStore, aga
         store.set_state(plan.job_id, JobState.STOPPED)
         counted = f"{durable:,} of {plan.samples:,} samples are durable" if durable else "what was durable is kept"
         raise Stopped(f"stopped; {counted}; to go on: {again}") from error
+    except Locked:
+        raise
     except TracemillError as error:
         store.set_state(plan.job_id, JobState.FAILED, str(error))
         raise
@@ -85,4 +87,6 @@ def _print_result(plan: Plan, result: Result) -> None:
             typer.echo(f"{count:,} requests were refused by the engine: {reason}")
     version = result.dataset
     state = "new" if version.is_new else "unchanged"
+    if not version.rows:
+        raise TracemillError(f"no trace was kept, so {version.name} has no new version; the reasons stand above")
     typer.echo(f"data set {version.name} version {version.version} ({state}): {version.rows:,} traces")

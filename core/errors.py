@@ -7,6 +7,7 @@ TracemillError            one clear line for the user, no traceback; `exit_code`
 ├── EngineError           a model engine failed or died
 │   └── RefusedRequest    the engine will not take this one request (too long, …); the others go on
 ├── CorpusError           the corpus cannot be read or written (full disk, no permission, locked)
+│   └── Locked            another process runs the same job
 └── Stopped               the user asked to stop; what was durable is kept
 """
 
@@ -52,6 +53,10 @@ class CorpusError(TracemillError):
     """The corpus cannot be read or written."""
 
     exit_code = 5
+
+
+class Locked(CorpusError):
+    """Another process runs the same job; its state is its own."""
 
 
 class Stopped(TracemillError):

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
 
     corpus: Path = Field(Path("tracemill-data/corpus"), description="folder of the corpus")
     exports: Path = Field(Path("tracemill-data/exports"), description="folder that exports are written to")
+    prompts: Path = Field(Path("tracemill-data/prompts"), description="folder that recipes over REST may read from")
     cache: Path = Field(Path("~/.cache/tracemill"), description="folder of converted models")
     jobs_url: str = Field("sqlite:///tracemill-data/jobs.db", description="SQLAlchemy URL of the jobs store")
     ray_address: str | None = Field(
@@ -28,7 +29,7 @@ class Settings(BaseSettings):
     sql_memory_mb: int = Field(2048, description="memory limit of one SQL query", ge=256)
     sql_rows: int = Field(10_000, description="most rows that one SQL query returns", ge=1)
 
-    @field_validator("corpus", "exports", "cache")
+    @field_validator("corpus", "exports", "prompts", "cache")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         # Ray workers run in another folder.

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tracemill.core.errors import CorpusError, InputError
+from tracemill.core.errors import CorpusError, InputError, Locked
 from tracemill.core.types import Trace, Verdict
 from tracemill.corpus import tables, wal
 from tracemill.corpus.disk import durable, sync
@@ -59,7 +59,7 @@ class Ledger:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CorpusError(f"job {job_id}: already running on {corpus.root}; stop the other run first") from None
+                raise Locked(f"job {job_id}: already running on {corpus.root}; stop the other run first") from None
             return cls(corpus, job_id, folder, lock, batch, seconds)
         except BaseException:
             os.close(lock)
@@ -141,3 +141,16 @@ def _line(job_id: str, trace: Trace, verdicts: Sequence[Verdict], created_at: in
         "trace": tables.trace_row(trace),
         "verdicts": [tables.verdict_row(verdict, created_at) for verdict in verdicts],
     }
+
+
+def is_running(root: Path, job_id: str) -> bool:
+    """Whether some process holds the job's ledger."""
+    lock = root / "ledger" / job_id / "lock"
+    if not lock.exists():
+        return False
+    with lock.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

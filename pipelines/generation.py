@@ -7,19 +7,25 @@ still think. Stopping or failing keeps every sample that was judged.
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tracemill.core.errors import RefusedRequest
+from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.ids import sample_seed, trace_id
 from tracemill.core.types import Completion, Engine, Outcome, Request, Sampling, Trace, Verdict
 from tracemill.pipelines.plan import Plan, Task
 from tracemill.verifiers.judging import judge
 
 Sample = tuple[Trace, tuple[Verdict, ...]]
+JUDGES = 2 * (os.cpu_count() or 1)
+"""Verdicts made at once; each waits for a process of its own or takes microseconds."""
+
 Work = Iterator[tuple[Task, int]]
 Finished = asyncio.Queue[Sample | None]
 
@@ -73,6 +79,9 @@ class Generation:
     _tokens: Counter[str] = field(default_factory=Counter)
     _refused: Counter[str] = field(default_factory=Counter)
     _judging: set[asyncio.Task[None]] = field(default_factory=set)
+    _judges: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(JUDGES, "judge"))
+    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ledger"))
+    """Threads of its own, so that a finished sample never waits behind slow verdicts to become durable."""
     _started: float = 0.0
 
     def missing(self) -> Work:
@@ -102,6 +111,8 @@ class Generation:
         """
         self._started = time.monotonic()
         self._durable_before = self.plan.samples - sum(1 for _ in self.missing())
+        # So many finished samples may wait for their verdicts before the engine is asked for no more.
+        self._waiting = asyncio.Semaphore(4 * self.plan.recipe.generate.concurrency)
         finished: Finished = asyncio.Queue()
         making = asyncio.create_task(self._make_all(engine, self.missing(), finished))
         recording = asyncio.create_task(self._record_all(finished))
@@ -113,14 +124,18 @@ class Generation:
             await asyncio.gather(*self._judging)  # what the engine has finished is paid for
             finished.put_nowait(None)
             await recording
+            self._judges.shutdown(wait=False)
+            self._writer.shutdown(wait=False)
         if isinstance(made, BaseExceptionGroup):
             raise made.exceptions[0]
         if isinstance(made, BaseException):
             raise made
+        if self._refused and not self._durable_before + self._new:
+            raise EngineError(f"the engine refused every request: {next(iter(self._refused))}")
         return self.progress()
 
     async def _make_all(self, engine: Engine, work: Work, finished: Finished) -> None:
-        """Enough makers that the engine never waits for a verdict: its own sequences and an eighth more."""
+        """A few makers more than the engine decodes at once, so that it always has a request at hand."""
         sequences = self.plan.recipe.generate.concurrency
         async with asyncio.TaskGroup() as group:
             for _ in range(sequences + max(8, sequences // 8)):
@@ -129,21 +144,25 @@ class Generation:
     async def _make(self, engine: Engine, work: Work, finished: Finished) -> None:
         for task, sample in work:
             request = self.request(task, sample)
+            await self._waiting.acquire()
             try:
                 done = await engine.complete(request)
             except RefusedRequest as error:
-                self._refused[str(error)] += 1
+                self._waiting.release()
+                self._refused[_without_numbers(str(error))] += 1
                 continue
             judging = asyncio.create_task(self._judge(task, sample, request, done, finished))
             self._judging.add(judging)
             judging.add_done_callback(self._judging.discard)
-            await asyncio.shield(judging)
 
     async def _judge(self, task: Task, sample: int, request: Request, done: Completion, finished: Finished) -> None:
         model = self.plan.recipe.generate.model_name
         trace = task.thinking.trace(task.prompt, self.plan.job_id, sample, model, request, done)
-        verdicts = await asyncio.to_thread(judge, task.prompt, trace, self.plan.judges[task.prompt.verifier])
+        verifiers = self.plan.judges[task.prompt.verifier]
+        loop = asyncio.get_running_loop()
+        verdicts = await loop.run_in_executor(self._judges, judge, task.prompt, trace, verifiers)
         finished.put_nowait((trace, verdicts))
+        self._waiting.release()
 
     def request(self, task: Task, sample: int) -> Request:
         """What the engine is asked for one sample."""
@@ -172,7 +191,7 @@ class Generation:
             last = None in batch
             samples = [sample for sample in batch if sample is not None]
             if samples:
-                await asyncio.to_thread(self.ledger.record, samples)
+                await asyncio.get_running_loop().run_in_executor(self._writer, self.ledger.record, samples)
                 self._count(samples)
                 self.on_progress(self.progress())
 
@@ -183,3 +202,8 @@ class Generation:
             self._tokens["completion"] += trace.completion_tokens
             right = all(verdict.outcome is Outcome.CORRECT for verdict in verdicts)
             self._correct += right and not trace.faults
+
+
+def _without_numbers(message: str) -> str:
+    """The same reason with other lengths in it is one reason."""
+    return re.sub(r"\d[\d,]*", "N", message)

@@ -5,7 +5,8 @@ Traces and verdicts are in the corpus; what stands here is only what a person or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -83,10 +84,20 @@ class JobStore:
             reason = str(error).splitlines()[0]
             raise SetupError(f"cannot open the jobs store {url}: {reason}; set TRACEMILL_JOBS_URL") from error
 
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """A session whose failures are one line."""
+        try:
+            with Session(self._engine) as session:
+                yield session
+        except SQLAlchemyError as error:
+            reason = str(error).splitlines()[0]
+            raise SetupError(f"the jobs store fails: {reason}; see TRACEMILL_JOBS_URL") from error
+
     def submit(self, job_id: str, recipe: Recipe, runner: Runner) -> tuple[Job, bool]:
         """Queue a job. One that is queued or running stays as it is, which the second value says."""
         now = datetime.now(UTC)
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session, session.begin():
             row = session.get(_JobRow, job_id)
             if row is None:
                 row = _JobRow(id=job_id, name=recipe.name, runner=runner, progress={}, created_at=now)
@@ -100,7 +111,7 @@ class JobStore:
 
     def set_state(self, job_id: str, state: JobState, error: str | None = None) -> None:
         """Record a change of state, with the one-line reason where it failed."""
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session, session.begin():
             row = session.get_one(_JobRow, job_id)
             row.state, row.error, row.updated_at = state, error, datetime.now(UTC)
 
@@ -115,13 +126,13 @@ class JobStore:
             "tokens_per_s": round(progress.tokens_per_s, 1),
             "eta_s": None if progress.eta_s is None else round(progress.eta_s),
         }
-        with Session(self._engine) as session, session.begin():
+        with self._session() as session, session.begin():
             row = session.get_one(_JobRow, job_id)
             row.progress, row.updated_at = plain, datetime.now(UTC)
 
     def get(self, job_id: str) -> Job | None:
         """The job of that id."""
-        with Session(self._engine) as session:
+        with self._session() as session:
             row = session.get(_JobRow, job_id)
             return None if row is None else _job(row)
 
@@ -130,7 +141,7 @@ class JobStore:
         query = select(_JobRow).order_by(_JobRow.created_at.desc(), _JobRow.id)
         if states:
             query = query.where(_JobRow.state.in_(states))
-        with Session(self._engine) as session:
+        with self._session() as session:
             return [_job(row) for row in session.scalars(query)]
 
 

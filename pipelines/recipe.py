@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from tracemill.core.errors import InputError, nearest
+from tracemill.core.markup import MARKUPS
+from tracemill.corpus.selection import Selection
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -108,8 +110,6 @@ class GenerateSection(Section):
     @field_validator("thinking")
     @classmethod
     def _known_format(cls, value: str) -> str:
-        from tracemill.core.markup import MARKUPS
-
         if value not in MARKUPS:
             raise PydanticCustomError("think_format", f"unknown think format {value!r}{nearest(value, MARKUPS)}")
         return value
@@ -145,6 +145,10 @@ class SelectSection(Section):
     per_prompt: int | None = Field(None, gt=0, description="most traces a prompt")
     order: Literal["shortest", "longest", "first", "random"] = Field("shortest", description="which ones come first")
     seed: int = Field(0, description="seed of order `random`")
+
+    def selection(self) -> Selection:
+        """The same as the corpus knows it."""
+        return Selection(self.pass_rate, self.per_prompt, self.order, self.seed)
 
     @field_validator("pass_rate")
     @classmethod

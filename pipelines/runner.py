@@ -5,13 +5,14 @@ The same function serves the command line and the service. What was durable when
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.ledger import Ledger
-from tracemill.corpus.selection import DatasetVersion, Selection, select
+from tracemill.corpus.selection import DatasetVersion, select
 from tracemill.corpus.store import Corpus
 from tracemill.pipelines.engines import check_model, open_engine
 from tracemill.pipelines.generation import Generation, Progress
@@ -43,7 +44,7 @@ async def run_job(plan: Plan, settings: Settings, watch: Watch) -> Result:
     """Run a job to its end. Cancel it to stop: every durable sample stays, and the next run goes on from there."""
     check_model(plan, settings)
     corpus = Corpus.open(settings.corpus)
-    corpus.add_prompts([task.prompt for task in plan.tasks])
+    await asyncio.to_thread(corpus.add_prompts, [task.prompt for task in plan.tasks])
     progress = None
     with Ledger.open(corpus, plan.job_id) as ledger:
         generation = Generation(plan, ledger, watch.on_progress)
@@ -54,14 +55,9 @@ async def run_job(plan: Plan, settings: Settings, watch: Watch) -> Result:
                 watch.on_stage("generating")
                 progress = await generation.run(engine)
     watch.on_stage("sifting")
-    sift(plan, corpus)
+    await asyncio.to_thread(sift, plan, corpus)
     watch.on_stage("selecting")
-    chosen = plan.recipe.select
-    selection = Selection(chosen.pass_rate, chosen.per_prompt, chosen.order, chosen.seed)
-    dataset = select(corpus, plan.job_id, plan.policy, plan.recipe.name, selection)
-    return Result(
-        job_id=plan.job_id,
-        funnel=funnel(corpus, plan.job_id, plan.policy, dataset),
-        dataset=dataset,
-        progress=progress,
-    )
+    name, selection = plan.recipe.name, plan.recipe.select.selection()
+    dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy, name, selection)
+    counted = await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy, dataset)
+    return Result(job_id=plan.job_id, funnel=counted, dataset=dataset, progress=progress)

@@ -7,14 +7,17 @@ Each job is one detached actor, restarted by Ray when it dies; a job whose clust
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from tracemill.core.errors import NotFound, TracemillError
+from tracemill.core.errors import InputError, Locked, NotFound, SetupError, TracemillError, nearest
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
-from tracemill.corpus.selection import datasets
+from tracemill.corpus.ledger import is_running
+from tracemill.corpus.selection import DatasetVersion, datasets
 from tracemill.corpus.store import Corpus
 from tracemill.factory import cluster
 from tracemill.pipelines import recipe as recipes
@@ -22,47 +25,78 @@ from tracemill.pipelines.engines import check_model
 from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.jobs import Job, JobState, JobStore
 from tracemill.pipelines.plan import make_plan, policy
-from tracemill.pipelines.recipe import Recipe
+from tracemill.pipelines.recipe import FileSource, Recipe
 from tracemill.pipelines.runner import Watch, run_job
 
 PROGRESS_EVERY_S = 1.0
+
+ENGINE_OPTIONS = (
+    "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "dtype",
+    "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size", "swap_space",
+)  # fmt: skip
+"""vLLM's options that a recipe from outside may set; others run code or read files of its choice."""
 
 
 class JobRunner:
     """The actor that runs one job and writes its state and progress to the store."""
 
-    async def run(self, recipe: Mapping[str, Any], settings: Settings) -> None:
+    async def run(self, job_id: str, recipe: Mapping[str, Any], settings: Settings) -> None:
         """Runs to the end; a failure of the job is a state, not an exception."""
         store = JobStore(settings.jobs_url)
-        plan = await asyncio.to_thread(lambda: make_plan(recipes.parse(recipe)))
-        store.set_state(plan.job_id, JobState.RUNNING)
-        last = 0.0
-
-        def on_progress(progress: Progress) -> None:
-            nonlocal last
-            if time.monotonic() - last >= PROGRESS_EVERY_S or progress.durable == progress.total:
-                last = time.monotonic()
-                store.set_progress(plan.job_id, progress)
-
         try:
-            await run_job(plan, settings, Watch(on_progress=on_progress))
-        except TracemillError as error:
-            store.set_state(plan.job_id, JobState.FAILED, str(error))
-        except Exception as error:
-            store.set_state(plan.job_id, JobState.FAILED, f"{type(error).__name__}: {error}")
-            raise
+            plan = await asyncio.to_thread(lambda: make_plan(recipes.parse(recipe)))
+            if plan.job_id != job_id:
+                raise InputError("the prompt files have changed since the job was submitted; submit the recipe again")
+            store.set_state(job_id, JobState.RUNNING)
+            await run_job(plan, settings, Watch(on_progress=_progress_writer(job_id, store)))
+        except Locked:
+            return  # another process runs it and writes its state
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must not look as if it ran
+            reason = str(error) if isinstance(error, TracemillError) else f"{type(error).__name__}: {error}"
+            store.set_state(job_id, JobState.FAILED, reason)
         else:
-            store.set_state(plan.job_id, JobState.FINISHED)
+            store.set_state(job_id, JobState.FINISHED)
+
+
+def _progress_writer(job_id: str, store: JobStore) -> Callable[[Progress], None]:
+    last = 0.0
+
+    def on_progress(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PROGRESS_EVERY_S or progress.durable == progress.total:
+            last = time.monotonic()
+            with contextlib.suppress(SetupError):  # the next one will do; samples matter more
+                store.set_progress(job_id, progress)
+
+    return on_progress
 
 
 def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
     """Check a recipe and start its job; one that runs already is left alone. Raises InputError or SetupError."""
+    recipe = _within(recipe, settings.prompts)
     plan = make_plan(recipe)
     check_model(plan, settings)
     job, queued = store.submit(plan.job_id, recipe, "service")
-    if queued:
-        _start(job, settings, again=True)
+    if queued or not is_running(settings.corpus, job.id):
+        # A row that says `running` with nobody holding the ledger was left by a process that was killed.
+        _start(job, settings, again=queued)
     return job
+
+
+def _within(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its files inside `folder`, for it comes from outside. Raises InputError for anything else."""
+    root, sources = folder.resolve(), []
+    for at, source in enumerate(recipe.prompts):
+        if isinstance(source, FileSource):
+            path = (root / source.path).resolve()
+            if not path.is_relative_to(root):
+                raise InputError(f"prompts[{at}].path: {source.path} is not in {folder} (TRACEMILL_PROMPTS)")
+            source = source.model_copy(update={"path": path})
+        sources.append(source)
+    for name in recipe.generate.engine_options:
+        if name not in ENGINE_OPTIONS:
+            raise InputError(f"generate.engine_options.{name}: not over REST{nearest(name, ENGINE_OPTIONS)}")
+    return recipe.model_copy(update={"prompts": tuple(sources)})
 
 
 def resume_unfinished(settings: Settings, store: JobStore) -> list[Job]:
@@ -75,14 +109,19 @@ def resume_unfinished(settings: Settings, store: JobStore) -> list[Job]:
 
 def _start(job: Job, settings: Settings, again: bool) -> None:
     cluster.start_detached(
-        f"job-{job.id}", JobRunner, "run", job.recipe, settings, address=settings.ray_address, again=again
+        f"job-{job.id}", JobRunner, "run", job.id, job.recipe, settings, address=settings.ray_address, again=again
     )
 
 
 def job_funnel(job: Job, corpus: Corpus) -> Funnel:
     """The funnel of a job as far as it is in the corpus."""
-    versions = [version for version in datasets(corpus) if version.name == job.name and version.job_id == job.id]
-    return funnel(corpus, job.id, policy(recipes.parse(job.recipe)), versions[-1] if versions else None)
+    recipe = recipes.parse(job.recipe)
+    filed, chosen = policy(recipe), recipe.select.selection()
+    versions = [one for one in datasets(corpus) if (one.name, one.job_id, one.policy) == (job.name, job.id, filed)]
+    versions = [one for one in versions if one.selection == chosen]
+    if not versions and job.state is JobState.FINISHED:
+        versions = [DatasetVersion(job.name, 0, 0, job.id, filed, chosen)]  # it selected, and nothing was left
+    return funnel(corpus, job.id, filed, versions[-1] if versions else None)
 
 
 def known_job(job_id: str, store: JobStore) -> Job:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tracemill.core.errors import CorpusError, EngineError, RefusedRequest
-from tracemill.core.types import Completion, Outcome, Request
+from tracemill.core.types import Completion, Outcome, Prompt, Request, Trace, Verdict
 from tracemill.factory.engines.fake import FakeEngine, arithmetic, last_question
 from tracemill.pipelines.generation import Generation, Progress
 from tracemill.pipelines.plan import Plan
@@ -105,3 +107,34 @@ async def test_seeds_belong_to_the_sample_and_only_to_reproducible_recipes(sums:
     asked.clear()
     await Generation(sums(prompts=3), memory_ledger()).run(FakeEngine(script=script))
     assert set(asked.values()) == {None}
+
+
+async def test_slow_verdicts_hold_up_neither_the_engine_nor_the_ledger(
+    sums: Sums, memory_ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine goes on while verdicts wait, and what is judged is durable before the rest."""
+    plan, ledger, engine = sums(), memory_ledger(), FakeEngine()
+    first_durable_at: list[int] = []
+    slow = plan.judges["math"][0]
+
+    class Slow:
+        name, version = slow.name, slow.version
+
+        def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
+            time.sleep(0.02)
+            return slow.verify(prompt, trace)
+
+    slowed = dataclasses.replace(plan, judges={"math": (Slow(), *plan.judges["math"][1:])})
+    await Generation(slowed, ledger, lambda p: first_durable_at.append(len(engine.completed))).run(engine)
+    assert len(ledger.samples) == 200
+    assert first_durable_at[0] < 100, "the first sample is durable long before the last one is generated"
+    assert max(first_durable_at) == 200
+
+
+async def test_an_engine_that_refuses_everything_fails_the_run(sums: Sums, memory_ledger: Any) -> None:
+    class Refusing(FakeEngine):
+        async def complete(self, request: Request) -> Completion:
+            raise RefusedRequest(f"prompt of {len(request.id)} tokens is too long")
+
+    with pytest.raises(EngineError, match="refused every request: prompt of N tokens is too long"):
+        await Generation(sums(prompts=3), memory_ledger()).run(Refusing())

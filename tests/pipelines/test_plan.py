@@ -66,3 +66,9 @@ def test_sifting_and_selection_can_change_within_a_job_but_generation_cannot(tmp
     assert job_id(made(moved)) == job_id(base)
     assert job_id(made(source, verify={"also": []})) != job_id(base), "stored traces are not judged again"
     assert make_plan(made(source, filters=[])).policy != make_plan(base).policy
+
+
+def test_an_option_of_the_wrong_type_is_named_before_anything_is_generated(tmp_path: Path) -> None:
+    source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
+    with pytest.raises(InputError, match=r"filters\[0\]\.min_words: Input should be a valid integer.*, got 'many'"):
+        make_plan(made(source, filters=[{"length": {"min_words": "many"}}]))

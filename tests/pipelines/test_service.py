@@ -1,0 +1,97 @@
+"""Jobs of the service, without its cluster: what the actor writes, and what a recipe from outside may not do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tracemill.core.errors import InputError
+from tracemill.core.settings import settings
+from tracemill.corpus.ledger import Ledger, is_running
+from tracemill.corpus.store import Corpus
+from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.jobs import Job, JobState, JobStore
+from tracemill.pipelines.plan import make_plan
+from tracemill.pipelines.recipe import Recipe
+from tracemill.pipelines.service import JobRunner, job_funnel, submit
+
+
+def recipe_of(path: Path, **parts: Any) -> Recipe:
+    source = {"source": "jsonl", "path": str(path)}
+    generate = {"engine": "fake", "samples": 2, **parts.pop("generate", {})}
+    return recipes.parse({"name": "sums", "prompts": [source], "generate": generate, **parts})
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    path = tmp_path / "sums.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"{k} + {k}?", "answer": str(2 * k)}) + "\n" for k in range(6)))
+    return path
+
+
+async def run(recipe: Recipe) -> tuple[JobStore, Job]:
+    store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
+    store.submit(job_id, recipe, "service")
+    await JobRunner().run(job_id, recipe.model_dump(mode="json"), settings())
+    job = store.get(job_id)
+    assert job is not None
+    return store, job
+
+
+async def test_a_job_ends_finished_with_its_progress_and_funnel(questions: Path) -> None:
+    _, job = await run(recipe_of(questions))
+    assert (job.state, job.error) == (JobState.FINISHED, None)
+    assert job.progress["durable"] == 12
+    funnel = job_funnel(job, Corpus.open(settings().corpus))
+    assert funnel.generated == 12
+    assert funnel.kept == funnel.sifted > 0
+
+
+async def test_a_job_that_keeps_nothing_has_a_funnel_that_says_so(questions: Path) -> None:
+    _, job = await run(recipe_of(questions, filters=[{"length": {"min_words": 1000}}]))
+    funnel = job_funnel(job, Corpus.open(settings().corpus))
+    assert (job.state, funnel.kept, funnel.fell("filter")) == (JobState.FINISHED, 0, funnel.correct)
+
+
+async def test_a_job_whose_file_is_gone_or_changed_fails_and_says_why(questions: Path) -> None:
+    recipe = recipe_of(questions)
+    store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
+    store.submit(job_id, recipe, "service")
+    for text, reason in (("", "the sources hold no prompt"), ('{"prompt": "?", "answer": "1"}\n', "have changed")):
+        questions.write_text(text)
+        await JobRunner().run(job_id, recipe.model_dump(mode="json"), settings())
+        job = store.get(job_id)
+        assert job is not None
+        assert job.state is JobState.FAILED
+        assert reason in (job.error or "")
+
+
+async def test_a_job_that_another_process_runs_keeps_that_ones_state(questions: Path) -> None:
+    recipe = recipe_of(questions)
+    job_id = make_plan(recipe).job_id
+    with Ledger.open(Corpus.open(settings().corpus), job_id):
+        assert is_running(settings().corpus, job_id)
+        _, job = await run(recipe)
+        assert job.state is JobState.RUNNING, "the state is the other's to change"
+    assert not is_running(settings().corpus, job_id)
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        ("/etc/passwd", {}, r"prompts\[0\]\.path: /etc/passwd is not in .* \(TRACEMILL_PROMPTS\)"),
+        ("../secret.jsonl", {}, r"prompts\[0\]\.path: \.\./secret\.jsonl is not in "),
+        ("sums.jsonl", {"worker_cls": "os.system"}, r"generate\.engine_options\.worker_cls: not over REST"),
+    ],
+)
+def test_a_recipe_from_outside_reads_its_folder_only_and_runs_no_code(
+    questions: Path, monkeypatch: pytest.MonkeyPatch, path: str, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setenv("TRACEMILL_PROMPTS", str(questions.parent))
+    store = JobStore(settings().jobs_url)
+    with pytest.raises(InputError, match=message):
+        submit(recipe_of(Path(path), generate={"engine_options": options}), settings(), store)
+    assert store.list() == []
