@@ -6,6 +6,7 @@ the format stays verbatim in `reasoning` or `answer`, and each broken rule is a 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tracemill.core.errors import InputError, nearest
@@ -21,10 +22,16 @@ FAULTS = {
     "no_answer_open": "no <answer>",
     "no_answer_close": "no </answer>",
     "empty_answer": "nothing where the answer belongs",
-    "no_box": "no \\boxed{} in the answer",
+    "no_box": "no \\boxed{} in the answer, or one that is empty or not closed",
+    "control_token": "a chat template's control token, or a mangled tag, in the text",
     "cut_off": "the token limit ended the generation",
 }
 """Every fault with its meaning, as it stands in `Trace.faults`."""
+_CONTROL = re.compile(
+    r"<\|(?:[a-z]+(?:_[a-z0-9]+)+|endoftext|eom|end|pad|system|user|assistant)\|>|<｜[^｜<>]{1,40}｜>"
+    r"|(?!(?-i:</?(?:think|answer)>))<\s*/?\s*(?:think|answer)\s*/?\s*>",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ def split(text: str, markup: Markup) -> Split:
     answer = _answer(tail, markup, faults)
     if not reasoning.strip() and "no_think" not in faults:
         faults.append("empty_reasoning")
+    if _CONTROL.search(reasoning) or _CONTROL.search(answer):
+        faults.append("control_token")
     return Split(reasoning.strip(), answer, tuple(dict.fromkeys(faults)))
 
 
@@ -122,6 +131,22 @@ def _answer(tail: str, markup: Markup, faults: list[str]) -> str:
                 answer = tail[start + len("<answer>") : end].strip()
     if not answer:
         faults.append("empty_answer")
-    elif markup.boxed and "\\boxed{" not in answer:
+    elif markup.boxed and not _has_box(answer):
         faults.append("no_box")
     return answer
+
+
+def _has_box(answer: str) -> bool:
+    """At least one \\boxed{}, each of them closed and not empty."""
+    pieces = answer.split("\\boxed{")[1:]
+    return bool(pieces) and all(_closed(r"\boxed{".join(pieces[index:])) for index in range(len(pieces)))
+
+
+def _closed(text: str) -> bool:
+    """Whether the brace that was opened before the text closes in it, with something between."""
+    depth = 1
+    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        depth += (match[0] == "{") - (match[0] == "}")
+        if depth == 0:
+            return bool(text[: match.start()].strip())
+    return False

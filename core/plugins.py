@@ -17,8 +17,6 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from tracemill.core.errors import InputError, nearest
 from tracemill.core.types import Outcome
 
@@ -94,6 +92,8 @@ def get(kind: Kind, name: str, options: Mapping[str, Any] | None = None, where: 
     for option in options:
         if option not in fields:
             raise InputError(f"{label}.{option}: {name!r} has no such option{nearest(option, fields)}")
+    from pydantic import TypeAdapter, ValidationError  # not needed where plugins are used with their defaults
+
     values = {name: getattr(plugin, name) for name in fields}
     try:
         return TypeAdapter(type(plugin)).validate_python({**values, **options})

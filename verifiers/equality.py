@@ -13,18 +13,12 @@ from fractions import Fraction
 from tracemill.verifiers.expressions import BASED, POINTS, REAL_LINE, differ, parse, same_value, value_at
 from tracemill.verifiers.normal_form import exact_number
 from tracemill.verifiers.structure import Items, Named, Relation, Scalar, Unreadable, Value, read
+from tracemill.verifiers.units import is_thing
 from tracemill.verifiers.verdicts import Undecidable
 
 CONVERSIONS = {Fraction(n) for n in (2, 3, 4, 7, 10, 12, 16, 24, 30, 36, 52, 60, 100, 144, 365, 1000, 1440, 3600, 5280)}
 """A ratio between values of which one has a unit: perhaps the same quantity in another unit."""
 
-_SCALING = {
-    "hundred", "thousand", "million", "billion", "trillion", "dozen", "score", "half", "halve", "third", "fourth",
-    "quarter", "fifth", "sixth", "eighth", "tenth", "hundredth", "thousandth", "cent", "squared", "cubed", "factorial",
-    "pi", "root", "mod", "base", "remainder", "or", "and", "not", "nor", "more", "less", "than", "about",
-    "approximately", "plus", "minus", "times",
-}  # fmt: skip
-"""Words after a number that change it: 5 million, 3 halves, 5 or more."""
 _TUPLES = {"()", "[]", "<>", "vector"}
 
 
@@ -68,6 +62,10 @@ def _check(value: Value) -> None:
             _check(item)
     elif isinstance(value, Named):
         _check(value.value)
+        for step in value.steps:
+            _check(step)
+            if not same(step, value.value):
+                raise Undecidable("equation")
     elif isinstance(value, Relation):
         parse(value.left), parse(value.right)
     elif exact_number(value.text) is None and value.text not in REAL_LINE and not BASED.fullmatch(value.text):
@@ -205,7 +203,7 @@ def _same_quantity(gold: Scalar, value: Scalar) -> bool:
     if gold.unit and value.unit:
         raise Undecidable("unit")
     marked, plain = (gold, value) if gold.unit else (value, gold)
-    if any(word.removesuffix("s") in _SCALING or word in _SCALING for word in marked.unit.split()):
+    if marked.unit not in ("%", "°") and not is_thing(marked.words):
         raise Undecidable("unit")
     equal = same_value(marked.text, plain.text)
     if marked.unit == "%":

@@ -34,6 +34,8 @@ def same_value(gold: str, value: str) -> bool:
     """Whether two scalars are equal. Raises Undecidable where that cannot be told, Unreadable for no formula."""
     if gold.replace(" ", "") == value.replace(" ", ""):
         return True
+    if _is_anagram(gold, value):
+        raise Undecidable("words")  # no and on, AC and CA: words and names, which as products would be equal
     if gold in REAL_LINE or value in REAL_LINE:
         return gold.removeprefix("+") == value.removeprefix("+")
     first, second = BASED.fullmatch(gold), BASED.fullmatch(value)
@@ -49,6 +51,14 @@ def same_value(gold: str, value: str) -> bool:
     if not names:
         return _same_constant(gold, value, left, right)
     return _same_everywhere(gold, value, left, right, names)
+
+
+def _is_anagram(gold: str, value: str) -> bool:
+    """Both are bare words of the same letters in another order."""
+    first, second = (text.replace(" ", "").casefold() for text in (gold, value))
+    return (
+        len(first) > 1 and first.isalpha() and second.isalpha() and first != second and sorted(first) == sorted(second)
+    )
 
 
 def _same_based(gold: str, value: str, first: re.Match[str] | None, second: re.Match[str] | None) -> bool:

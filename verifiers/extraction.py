@@ -2,7 +2,8 @@
 
 In this order: the last <answer>…</answer>; \\boxed{} or \\fbox{}; "#### x" (GSM8K); "the (final) answer is x"; the
 whole text where it is one short line. An empty or unclosed box, or final answers that differ, give no answer: never an
-earlier number. Does not judge whether what it finds is mathematics.
+earlier number. Text after a marked answer that gives another one (a retraction, "the answer is") is such a
+difference. Does not judge whether what it finds is mathematics.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
 _PHRASE = re.compile(r"\b(?:final\s+)?answer(?:\s+is\s*:?|\s*[:=])(?:\*\*)?\s*(?=(.{0,3000}))", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.](?:\s|$)")
+_RETRACTION = re.compile(
+    r"\b(?:no|not|wrong|actually|wait|correction|sorry|instead|rather|mistake)\b|n't", re.IGNORECASE
+)
+_SECOND_THOUGHT = re.compile(r"\b(?:actually|wait|correction|sorry|mistake|hold on)\b", re.IGNORECASE)
 _ALTERNATIVES = re.compile(r"\bor\b")
 
 
@@ -35,14 +40,16 @@ def extract(answer: str) -> Found:
     inner = tagged(answer)
     if not inner.strip():
         return Found(None, "no_answer")
+    if takes_back(answer):
+        return Found(None, "several_answers")
     boxes = _boxes(inner)
     if isinstance(boxes, Found):
         return boxes
     if boxes:
-        return _agreed(boxes)
-    marked = [match[1] for match in _HASHES.finditer(inner)]
+        return _final(boxes)
+    marked = [(match[1], inner[match.end() :]) for match in _HASHES.finditer(inner)]
     if marked:
-        return _agreed(marked)
+        return _final(marked)
     return _in_prose(inner, tagged=inner is not answer)
 
 
@@ -54,9 +61,40 @@ def tagged(text: str) -> str:
     return text[start + len("<answer>") :].partition("</answer>")[0]
 
 
-def _boxes(text: str) -> list[str] | Found:
-    """What the boxes hold, outermost boxes only, or why they cannot be read."""
-    found: list[str] = []
+def takes_back(text: str) -> bool:
+    """Whether the text after the last closing answer tag gives another answer: <answer>5</answer>no, 6."""
+    inner = tagged(text)
+    _, closed, after = text[text.rfind("<answer>") :].partition("</answer>")
+    if text.rfind("<answer>") < 0 or not closed or not after.strip():
+        return False
+    return bool(_numbers(after) - _numbers(inner) or _RETRACTION.search(after) or _contradicts(after, inner))
+
+
+def _contradicts(after: str, marked: str) -> bool:
+    """Whether the text after a marked answer holds another: "the answer is", a box, a retraction with a number."""
+    said = [_value(match[1]) for match in _PHRASE.finditer(after)] + [match[1] for match in _HASHES.finditer(after)]
+    boxes = _boxes(after)
+    said += [] if isinstance(boxes, Found) else [held for held, _ in boxes]
+    if any(value and not _says(value, marked) for value in said):
+        return True
+    return bool(_SECOND_THOUGHT.search(after) and _numbers(after) - _numbers(marked))
+
+
+def _says(value: str, marked: str) -> bool:
+    """Whether a value in prose gives the marked answer, perhaps with its unit: 1152 cups for 1,152."""
+    if _RETRACTION.search(value) or _ALTERNATIVES.search(value) or _numbers(value) != _numbers(marked):
+        return False
+    here, there = (re.sub(r"[\s$,.*]|\\[()]|\\[a-z]*box(?:ed)?", "", text) for text in (value, marked))
+    return here in there or there in here
+
+
+def _numbers(text: str) -> set[str]:
+    return set(re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", text)))
+
+
+def _boxes(text: str) -> list[tuple[str, str]] | Found:
+    """What the boxes hold, outermost boxes only, each with the text after it; or why they cannot be read."""
+    found: list[tuple[str, str]] = []
     end = 0
     for match in _BOX.finditer(text):
         if match.start() < end:
@@ -70,7 +108,8 @@ def _boxes(text: str) -> list[str] | Found:
             end = _closing_brace(text, at)
             if end < 0:
                 return Found(None, "unclosed_box")
-        found.append(text[at:end].removeprefix("{").removesuffix("}") if text[at] == "{" else text[at])
+        held = text[at:end].removeprefix("{").removesuffix("}") if text[at] == "{" else text[at]
+        found.append((held, text[end:]))
     return found
 
 
@@ -87,11 +126,14 @@ def _closing_brace(text: str, at: int) -> int:
     return -1
 
 
-def _agreed(values: list[str]) -> Found:
-    """The one value that all final answers give."""
+def _final(marks: list[tuple[str, str]]) -> Found:
+    """The one value that all final answers give, if the text after the last does not give another."""
+    values = [value for value, _ in marks]
     if not all(value.strip(" \t\r\n$~") for value in values):
         return Found(None, "empty_box")
     if len({re.sub(r"\s+", "", value).rstrip(".") for value in values}) > 1:
+        return Found(None, "several_answers")
+    if _contradicts(marks[-1][1], values[-1]):
         return Found(None, "several_answers")
     return Found(values[-1].strip(), marked=True)
 

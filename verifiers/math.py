@@ -6,7 +6,8 @@ as fractions; both words. Everything else goes to `verifiers.equality` in a kill
 Covered: numbers, expressions, equations up to a constant factor, inequalities as intervals, intervals and unions,
 tuples, vectors, matrices, sets, lists in any order (unless the question asks for an order), a ±, units, percent,
 degrees, numbers with a base. UNDECIDED rather than guessed: a rounded decimal against an exact value, another unit,
-(1,2) against 1,2 or {1,2}, 3/4x, |x| against x, equations that are no multiples of each other, ellipses, synonyms.
+(1,2) against 1,2 or {1,2}, 3/4x, |x| against x, equations that are no multiples of each other, ellipses, synonyms,
+dates and times that are not written alike, "5!" at the end of a sentence, words after a number that may change it.
 Not covered: proofs, conversions between units, which unit or precision the question asked for.
 """
 
@@ -31,6 +32,8 @@ LONGEST = 2000
 _pool = Pool(warm=equality.warm)
 _WORDS = re.compile(r"[A-Za-z][A-Za-z'-]+(?: [A-Za-z'-]+)*")
 _ORDER = re.compile(r"\b(?:order(?:ed)?|sequence|ascending|descending|least to greatest|respectively)\b", re.IGNORECASE)
+_DATE = re.compile(r"(?<![\w.^{(+*/-])\d{1,4}([-/])\d{1,2}\1\d{1,4}(?![\w.^}*/(+-])|(?<![\w.])\d{1,2}:\d\d(?!\d)")
+"""A date or a time of day: digits that a formula would compute."""
 _SYNONYMS = ({"yes", "true"}, {"no", "false"})
 
 
@@ -42,7 +45,7 @@ class Math:
     """Time limit of one comparison; past it the verdict is UNDECIDED `time_limit`."""
 
     name: ClassVar[str] = "math"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's final answer. Raises Undecidable (time limit, dead worker)."""
@@ -51,6 +54,8 @@ class Math:
             return verdict(self, trace, Outcome.UNPARSED, found.reason)
         if len(found.text) > LONGEST:
             return verdict(self, trace, Outcome.UNDECIDED, "too_long", found.text[:LONGEST])
+        if found.text.endswith("!") and not found.marked:
+            return verdict(self, trace, Outcome.UNDECIDED, "exclamation", found.text)  # 5 with emphasis, or 120
         reference, answer = normalise(prompt.reference[: LONGEST + 1]), normalise(found.text)
         if not reference or len(prompt.reference) > LONGEST:
             return verdict(self, trace, Outcome.UNDECIDED, "bad_reference", found.text)
@@ -66,6 +71,8 @@ def _literal(reference: str, answer: str) -> tuple[Outcome, str] | None:
     """What can be said by looking at the text; None where it takes a computation."""
     if reference == answer:
         return Outcome.CORRECT, "equal"
+    if _DATE.search(reference) or _DATE.search(answer):
+        return Outcome.UNDECIDED, "date"
     gold, value = exact_number(reference), exact_number(answer)
     if gold is not None and value is not None:
         if gold == value:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tracemill.core.plugins import VerifierExample
 from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers import scoring
-from tracemill.verifiers.extraction import extract, tagged
+from tracemill.verifiers.extraction import extract, tagged, takes_back
 from tracemill.verifiers.verdicts import Undecidable, verdict
 from tracemill.verifiers.worker import Pool
 
@@ -33,7 +33,7 @@ class ReasoningGym:
     """Time limit of one verdict; past it the verdict is UNDECIDED `time_limit`."""
 
     name: ClassVar[str] = "reasoning_gym"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's answer. Raises Undecidable."""
@@ -43,6 +43,8 @@ class ReasoningGym:
         whole = tagged(trace.answer).strip()
         if not whole:
             return verdict(self, trace, Outcome.UNPARSED, "no_answer")
+        if takes_back(trace.answer):
+            return verdict(self, trace, Outcome.UNPARSED, "several_answers")
         if len(whole) > LONGEST:
             return verdict(self, trace, Outcome.UNDECIDED, "too_long")
         found = extract(whole)

@@ -2,8 +2,9 @@
 
 Measured on reasoning-gym 0.1.25 (106 families): game_of_life_halting gives 1.0 to any text, puzzle24 to any four
 numbers that make 24, gsm_symbolic to "405 or 1090" and "not 405", complex_arithmetic to "nan"; arc_agi and rearc
-refuse their own gold after JSON (tuples became lists); nine families evaluate the answer as Python. So a 1.0 is
-believed only where the scorer would not give it to nonsense too, and a gold answer must score 1.0 itself.
+refuse their own gold after JSON (tuples became lists); nine families evaluate the answer as Python; coin_flip gives
+1.0 to "0" for 0.171875, knights_knaves to "<gold> is wrong". So a 1.0 is believed only where the scorer would not give
+it to a mangled answer too, where a number is the gold number, and a gold answer must score 1.0 itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +30,14 @@ _FUNCTIONS = {
 }  # fmt: skip
 _STRING = re.compile(r"(?<!\w)(?:'[^'\\\n{}]*'|\"[^\"\\\n{}]*\")")
 _HEDGE = re.compile(r"\b(?:or|not|nor|neither|either|if|maybe|perhaps|unless|vs|nan|inf|infinity)\b|n't", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3}|/\d+)?")
+_ERROR = {"coin_flip": Fraction(1, 10_000), "power_function": None}
+"""Families that ask for a rounded number, with the error that they allow; None: their scorer rounds as asked."""
+_RELATIVE = Fraction(1, 100)
+"""Largest part of the gold that such an error may make up: 0 is no rounding of 0.00003."""
+LONGEST_NUMBER = 500
+_GRAMMAR = {"rubiks_cube": re.compile(r"[FRUBLD][2']?(?: [FRUBLD][2']?)*"), "sokoban": re.compile(r"[LRUD]+")}
+"""Families whose scorer plays the moves and overlooks what is none: an answer of moves alone is judged by the play."""
 
 
 def warm() -> None:
@@ -105,11 +114,47 @@ def _doubt(task: str, scorer: Callable[[str, Any], float], entry: Mapping[str, A
         entry["metadata"].get("numbers", [])
     ):
         raise Undecidable("lenient_scorer")
-    several = _NUMBER.fullmatch(gold.lstrip("-")) and len(_NUMBER.findall(answer)) > 1
+    number = _number(gold)
+    if number is not None:
+        if not _is_near(number, _number(answer), _ERROR.get(task, Fraction(0))):
+            raise Undecidable("lenient_scorer")
+        return
+    if task in _GRAMMAR and _GRAMMAR[task].fullmatch(answer):
+        return
     hedges = set(map(str.lower, _HEDGE.findall(answer))) - set(map(str.lower, _HEDGE.findall(gold)))
-    probes = ["@@"] + [f"not {answer}", f"{answer} or zzz"] * bool(several or hedges)
+    probes = ["@@", *_mangled(answer), *([f"not {answer}", f"{answer} or zzz"] if hedges else [])]
+    probes += [_cut(gold)] if gold else []
+    if task in EVALUATING:
+        probes = [probe for probe in probes if is_harmless(probe)]
     if hedges & {"nan", "inf", "infinity"} or any(_is_full(scorer, probe, entry) for probe in probes):
         raise Undecidable("lenient_scorer")
+
+
+def _mangled(answer: str) -> list[str]:
+    """The answer made wrong in the ways that scorers were seen to overlook: sign, addition, denial, end cut off."""
+    negated = answer[1:] if answer.startswith("-") else f"-{answer}"
+    return [negated, f"{answer} 999", f"{answer}, 999", f"{answer} is wrong", _cut(answer)]
+
+
+def _cut(text: str) -> str:
+    """The text without its last letter or digit and what follows it."""
+    return re.sub(r"\w\W*$", "", text)
+
+
+def _number(text: str) -> Fraction | None:
+    """The value of a text that is one number, perhaps in dollars or with a full stop; else None."""
+    bare = text.strip().strip("$").rstrip(".").strip()
+    if not _NUMBER.fullmatch(bare) or len(bare) > LONGEST_NUMBER:
+        return None
+    try:
+        return Fraction(bare.replace(",", ""))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _is_near(gold: Fraction, value: Fraction | None, error: Fraction | None) -> bool:
+    allowed = abs(gold) * _RELATIVE
+    return value is not None and abs(gold - value) <= (allowed if error is None else min(error, allowed))
 
 
 def _is_full(scorer: Callable[[str, Any], float], answer: str, entry: Mapping[str, Any]) -> bool:
@@ -120,7 +165,9 @@ def _is_full(scorer: Callable[[str, Any], float], answer: str, entry: Mapping[st
 
 
 def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """Without case, spaces beside brackets and commas, the .00 of whole numbers, and a full stop at the end."""
+    close = re.sub(r" ?([,:()\[\]{}]) ?", r"\1", " ".join(text.casefold().split()))
+    return re.sub(r"(?<![\w.])(\d+)\.0+(?![\w.])", r"\1", close).rstrip(".")
 
 
 def is_harmless(answer: str) -> bool:

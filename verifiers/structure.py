@@ -24,6 +24,8 @@ class Scalar:
 
     text: str
     unit: str = ""
+    words: tuple[str, ...] = ()
+    """The words of the unit as they stood, in lower case; their plurals tell things from directions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Named:
 
     name: str
     value: Value
+    steps: tuple[Value, ...] = ()
+    """What stood between them in `x = 6/2 = 3`; must equal the value for the whole to say anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ _BEYOND = re.compile(r"\\(?:ldots|approx|sim|equiv|pmod|mod|mp|mid|prime|setminu
 _SIGNS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in"}
 _NAME = re.compile(r"(?:\\[a-zA-Z]+|[A-Za-z]+|\\text\{[^{}]*\})(?:_\{?\w+\}?)?(?:\([a-z](?:,[a-z])*\))?")
 _VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?")
+_LETTER = re.compile(r"[a-df-hj-zA-Z](?:_\{?\w+\}?)?")
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _KNOWN = "cm|mm|km|kg|mg|ml|mL|ft|in|lb|lbs|oz|hr|hrs|min|am|pm"
 _UNIT = re.compile(
@@ -127,7 +132,8 @@ def _related(parts: list[str], signs: list[str]) -> Value:
     parts = [part.strip() for part in parts]
     if set(signs) == {"="}:
         if _NAME.fullmatch(parts[0]):
-            return Named(parts[0], read(parts[-1]))
+            steps = tuple(read(part) for part in parts[1:-1] if not _LETTER.fullmatch(part))  # x = y = 5
+            return Named(parts[0], read(parts[-1]), steps)
         if len(parts) == 2:
             return Relation("=", parts[0], parts[1])
     if signs == ["\\in"]:
@@ -208,4 +214,5 @@ def _scalar(text: str) -> Value:
     unit = match["mark"] or match["text"] or match["bare"] or ""
     unit = {"percent": "%", "degree": "°", "degrees": "°"}.get(unit, unit)
     power = re.sub(r"[{}]", "", match["power"] or "")
-    return Scalar(match["value"].strip(), unit.lower().strip(" .").removesuffix("s") + power)
+    words = tuple(re.findall(r"[a-z]+", unit.lower()))
+    return Scalar(match["value"].strip(), unit.lower().strip(" .").removesuffix("s") + power, words)

@@ -48,11 +48,14 @@ class CallFailed(Undecidable):
 
 
 class Pool:
-    """Up to `size` runners, started when first needed. `warm` is imported and called once, before the first fork."""
+    """Up to `size` runners (half the cores, at least two), started when first needed.
 
-    def __init__(self, warm: Callable[[], object], size: int = 2) -> None:
+    `warm` is imported and called once, before the first fork.
+    """
+
+    def __init__(self, warm: Callable[[], object], size: int | None = None) -> None:
         self._warm = warm
-        self._size = size
+        self._size = size or max(2, (os.cpu_count() or 1) // 2)
         self._zygote: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._reset()
@@ -60,7 +63,7 @@ class Pool:
         atexit.register(self.close)
 
     def call(self, function: Callable[..., Any], *args: Any, seconds: float) -> Any:
-        """The function's result; it and its arguments must pickle.
+        """The function's result; it and its arguments must pickle. The deadline is in CPU seconds (see worker_process).
 
         Raises TimeLimit, WorkerDied, CallFailed, or the Undecidable that the function raised.
         """
@@ -89,11 +92,6 @@ class Pool:
         if kind == b"E":
             raise CallFailed(f"error: {result}")
         return result
-
-    def start(self) -> None:
-        """Start the zygote now, so that no later call waits for its imports."""
-        with self._lock:
-            self._ensure_zygote()
 
     def close(self) -> None:
         """End all processes of the pool; a later call starts them again."""

@@ -60,7 +60,7 @@ async def test_stopping_keeps_what_was_judged(sums: Sums, memory_ledger: Any) ->
     ledger, engine = memory_ledger(), FakeEngine(seconds=0.01)
 
     def stop_at_fifty(progress: Progress) -> None:
-        if progress.durable >= 50:
+        if progress.durable >= 50 and not running.cancelling():  # a second cancel would not wait for the verdicts
             running.cancel()
 
     running = asyncio.create_task(Generation(sums(), ledger, stop_at_fifty).run(engine))

@@ -31,6 +31,12 @@ from tracemill.verifiers.extraction import extract
         ("<answer>4", "4"),
         ("The answer is 4, boxed: \\boxed{5}", "5"),
         ("x = 2, 3", "x = 2, 3"),
+        ("\\boxed{7}\n\nSo the answer is 7.", "7"),
+        ("\\boxed{1,152}. The answer is 1152 cups.", "1,152"),
+        ("#### 7\nThe answer is $7$.", "7"),
+        ("\\boxed{8}\n\nThe squares up to 63 count, but 64 is not valid.", "8"),
+        ("<answer>5</answer> I hope this helps!", "5"),
+        ("<answer>5</answer>\nThe answer is 5.", "5"),
     ],
 )
 def test_the_answer_is_found(text: str, expected: str) -> None:
@@ -58,6 +64,16 @@ def test_the_answer_is_found(text: str, expected: str) -> None:
         ("The answer is 12 or 13.", "several_answers"),
         ("The answer is 5. The answer is 6.", "several_answers"),
         ("The answer is", "no_answer"),
+        ("\\boxed{7}\n\nActually the answer is 8.", "several_answers"),
+        ("\\boxed{7}\n\nThe answer is 17.", "several_answers"),
+        ("\\boxed{7}\n\nWait, it must be 8.", "several_answers"),
+        ("\\boxed{7}. The answer is not 7.", "several_answers"),
+        ("#### 7\nThe answer is 8.", "several_answers"),
+        ("<answer>5</answer>no, 6", "several_answers"),
+        ("<answer>5</answer> 6", "several_answers"),
+        ("<answer>5</answer> That is wrong.", "several_answers"),
+        ("<answer>5</answer> The answer is x.", "several_answers"),
+        ("<answer>5</answer> \\boxed{6}", "several_answers"),
     ],
 )
 def test_no_answer_has_a_reason(text: str, reason: str) -> None:

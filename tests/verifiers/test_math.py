@@ -140,6 +140,64 @@ def test_what_no_rule_can_decide_is_undecided(judged: Judged, reference: str, an
     assert (verdict.outcome, verdict.reason, verdict.score) == (Outcome.UNDECIDED, reason, None)
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer", "reason"),
+    [
+        ("5", "x=3=5", "equation"),
+        ("5", "x=2+2=4=5", "equation"),
+        ("2024-01-02", "2024-02-01", "date"),
+        ("2024-01-02", "2021", "date"),
+        ("1/2/2024", "\\frac{1}{4048}", "date"),
+        ("3.30", "3:30", "date"),
+        ("3:30", "210", "date"),
+        ("on", "no", "words"),
+        ("AC", "CA", "words"),
+        ("AC,BD", "CA,BD", "words"),
+        ("10", "10 fewer", "unit"),
+        ("10", "10 fewer apples", "unit"),
+        ("10", "10 below zero", "unit"),
+        ("-10", "10 below zero", "unit"),
+        ("10", "10\\text{ too many}", "unit"),
+        ("5", "5 tens", "unit"),
+    ],
+)
+def test_text_that_computing_would_misread_is_undecided(
+    judged: Judged, reference: str, answer: str, reason: str
+) -> None:
+    verdict = judged(reference, answer)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNDECIDED, reason)
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("5", "x=10/2=5"),
+        ("5", "x=y=5"),
+        ("2024-01-02", "2024-01-02"),
+        ("3:30", "3:30"),
+        ("on", "on"),
+        ("AC", "AC"),
+        ("18", "18 dollars"),
+        ("1152", "1152 cups of flour"),
+        ("10", "10 people"),
+        ("10", "10\\text{ cm}"),
+        ("10", "10\\text{ miles per hour}"),
+        ("12", "12 square feet"),
+    ],
+)
+def test_steps_dates_and_units_that_fit_are_accepted(judged: Judged, reference: str, answer: str) -> None:
+    assert judged(reference, answer).outcome is Outcome.CORRECT
+
+
+@pytest.mark.parametrize("reference", ["5", "120"])
+def test_an_exclamation_mark_in_prose_is_not_read(make_case: Case, reference: str) -> None:
+    for text in ("The answer is 5!", "5!", "<answer>The answer is 5!</answer>"):
+        verdict = judge(*make_case(text, reference), (MATH,))[0]
+        assert (verdict.outcome, verdict.reason) == (Outcome.UNDECIDED, "exclamation")
+    boxed = judge(*make_case("\\boxed{5!}", reference), (MATH,))[0]
+    assert (boxed.outcome is Outcome.CORRECT) == (reference == "120")
+
+
 @pytest.mark.parametrize("answer", ["two", "Cannot be determined", "___", "5 + ", "\\frac{}{}", "1 2 3"])
 def test_what_is_no_mathematics_is_unparsed(judged: Judged, answer: str) -> None:
     verdict = judged("5", answer)

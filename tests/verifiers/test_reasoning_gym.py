@@ -90,6 +90,55 @@ def test_a_scorer_that_accepts_nonsense_is_not_believed(
     assert _verify(task, entry, answer.format(gold=entry["answer"])).outcome is not Outcome.CORRECT
 
 
+@pytest.mark.parametrize(
+    ("task", "gold", "answer"),
+    [
+        ("coin_flip", "0.171875", "0"),
+        ("coin_flip", "0.171875", "0.17"),
+        ("coin_flip", "0.0009765625", "0"),
+        ("coin_flip", "0.00003", "0"),
+        ("coin_flip", "0.375", "0"),
+        ("gsm_symbolic", "405", "-405"),
+        ("gsm_symbolic", "405", "405 is wrong"),
+        ("gsm_symbolic", "405", "I doubt 405"),
+        ("gsm_symbolic", "405", "<answer>405</answer> no, 406"),
+    ],
+)
+def test_a_number_is_believed_only_where_it_is_the_golds(task: str, gold: str, answer: str) -> None:
+    assert tracemill.verify("reasoning_gym", answer, gold, metadata={"task": task}).outcome is not Outcome.CORRECT
+
+
+@pytest.mark.parametrize(
+    ("task", "gold", "answer"),
+    [
+        ("coin_flip", "0.171875", "11/64"),
+        ("coin_flip", "0.171875", "0.1719"),
+        ("power_function", "451104793605.23926", "4.51e+11"),
+        ("pool_matrix", "8 8\n9 9", "8.00 8.00\n9.00 9.00"),
+        ("gsm_symbolic", "405", "405.0"),
+        ("gsm_symbolic", "405", "$405"),
+    ],
+)
+def test_a_number_may_be_written_otherwise(task: str, gold: str, answer: str) -> None:
+    assert tracemill.verify("reasoning_gym", answer, gold, metadata={"task": task}).outcome is Outcome.CORRECT
+
+
+def test_no_mangled_gold_of_any_family_is_correct() -> None:
+    """The end cut off is no mangling where it was a full stop, a degree sign or a digit beyond the tolerance."""
+    import reasoning_gym
+    from reasoning_gym.factory import DATASETS
+
+    forms = ("{} 999", "{}, 999", "{} but really 999", "{} is wrong", "I doubt {}", "not {}", "{} or zzz", "-{}")
+    for task in sorted(set(DATASETS) - {"composite"} - WITHOUT_GOLD):
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            made = reasoning_gym.create_dataset(task, seed=4, size=2)
+            entries: list[Entry] = [json.loads(json.dumps(made[index])) for index in range(2)]
+        for entry in entries:
+            for form in forms if entry["answer"].strip("0.") else forms[:-1]:  # -0 is 0
+                verdict = _verify(task, entry, form.format(entry["answer"]))
+                assert verdict.outcome is not Outcome.CORRECT, (task, entry["answer"], verdict)
+
+
 def test_partial_credit_is_wrong_and_keeps_its_score(entry_of: Callable[[str], Entry]) -> None:
     entry = entry_of("count_primes")
     verdict = _verify("count_primes", entry, f"{entry['answer']} primes in all")

@@ -24,7 +24,7 @@ from tracemill.verifiers.worker import CallFailed, Pool, TimeLimit, WorkerDied
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    made = Pool(warm=os.getpid)
+    made = Pool(warm=os.getpid, size=2)
     yield made
     made.close()
 
@@ -58,6 +58,19 @@ def test_a_deadline_kills_the_runner_and_the_next_call_works(pool: Pool) -> None
     assert pool.call(operator.add, 1, 2, seconds=5) == 3
     assert pool.call(os.getpid, seconds=5) != pid
     _wait_until(lambda: not _alive(pid))
+
+
+def test_a_deadline_counts_cpu_time_and_the_clock_only_in_the_end(pool: Pool) -> None:
+    """On a loaded machine a call waits for its turn; that must not turn a verdict into UNDECIDED."""
+    pool.call(time.sleep, 0.5, seconds=0.2)
+    started = time.monotonic()
+    with pytest.raises(TimeLimit):
+        pool.call(sum, range(10**12), seconds=0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_the_pool_grows_with_the_machine() -> None:
+    assert Pool(warm=os.getpid)._size == max(2, (os.cpu_count() or 1) // 2)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +140,7 @@ def test_a_killed_zygote_is_replaced() -> None:
 def test_imports_that_fail_are_told() -> None:
     pool = Pool(warm=os.abort)
     with pytest.raises(WorkerDied, match="worker_died"):
-        pool.start()
+        pool.call(operator.add, 1, 2, seconds=5)
     pool = Pool(warm=json.loads)  # type: ignore[arg-type]
     with pytest.raises(WorkerDied, match="worker_died: TypeError"):
         pool.call(operator.add, 1, 2, seconds=5)
