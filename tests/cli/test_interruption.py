@@ -17,7 +17,7 @@ import pytest
 from tracemill.core.settings import settings
 from tracemill.corpus.store import Corpus
 
-PROMPTS, SAMPLES = 60, 20
+PROMPTS, SAMPLES = 40, 20
 
 
 def start(recipe: str) -> subprocess.Popen[str]:
@@ -57,7 +57,7 @@ def test_ctrl_c_keeps_what_is_durable_and_says_how_to_go_on(recipe: Callable[...
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert re.fullmatch(
-        rf"tracemill: stopped; [\d,]+ of 1,200 samples are durable; to go on: tracemill run {path}\n", err
+        rf"tracemill: stopped; [\d,]+ of 800 samples are durable; to go on: tracemill run {path}\n", err
     )
     kept = trace_ids()
     assert 40 <= len(kept) == len(set(kept)) < PROMPTS * SAMPLES
@@ -84,5 +84,5 @@ def test_kill_9_loses_nothing_durable_and_repeats_nothing(recipe: Callable[..., 
     ids = trace_ids()
     assert len(ids) == len(set(ids)) == PROMPTS * SAMPLES
     assert seen <= set(ids)
-    made = int(re.findall(r"([\d,]+)/1,200 samples", out)[-1].replace(",", ""))
-    assert made == 1200
+    made = int(re.findall(r"([\d,]+)/800 samples", out)[-1].replace(",", ""))
+    assert made == 800
