@@ -46,13 +46,13 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(demo: str, tmp_path: Path)
     deadline = time.monotonic() + 200
     while durable() < 10 and time.monotonic() < deadline:
         time.sleep(0.05)
-    mine = [one for one in psutil.process_iter(["name"]) if one.create_time() > started]
+    mine = [one for one in psutil.process_iter(["name", "create_time"]) if one.info["create_time"] > started]
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     killed_at = time.time()
     kept = durable()
     assert 10 <= kept < 48 * SAMPLES
-    engines = [one for one in mine if "VLLM" in one.name() or "raylet" in one.name()]
+    engines = [one for one in mine if "VLLM" in one.info["name"] or "raylet" in one.info["name"]]
     assert len(engines) >= 2
     _, alive = psutil.wait_procs(engines, timeout=30)
     assert not alive, "the cluster and the engine end with the command"
