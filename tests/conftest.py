@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# No test is timed: a loaded machine is no defect. CI tries the same examples each time, a developer's machine new ones.
+hypothesis_settings.register_profile("tracemill", deadline=None, derandomize="CI" in os.environ)
+hypothesis_settings.load_profile("tracemill")
 
 
 @pytest.fixture(autouse=True)
