@@ -1,36 +1,51 @@
 """Do two answers say the same? Shapes must match; the expressions in them are compared by `verifiers.expressions`.
 
-Runs in a worker process only. What can be read in two ways, or not compared for certain, raises Undecidable: a set for
+What can be read in two ways, or not compared for certain, raises Undecidable: a set for
 a tuple, another unit, a list in another bracket, equations that are no multiples of each other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tracemill.verifiers.expressions import BASED, POINTS, REAL_LINE, differ, parse, same_value, value_at
-from tracemill.verifiers.normal_form import exact_number
+from tracemill.verifiers.expressions import BASED, REAL_LINE, differ, in_full, parse, places, same_value, subtract
+from tracemill.verifiers.formula import Number, Outside
+from tracemill.verifiers.normal_form import exact_number, is_rounding
 from tracemill.verifiers.structure import Items, Named, Relation, Scalar, Unreadable, Value, read
-from tracemill.verifiers.units import is_thing
+from tracemill.verifiers.units import is_thing, measure
 from tracemill.verifiers.verdicts import Undecidable
+from tracemill.verifiers.words import are_words, is_prose, same_words
 
 CONVERSIONS = {Fraction(n) for n in (2, 3, 4, 7, 10, 12, 16, 24, 30, 36, 52, 60, 100, 144, 365, 1000, 1440, 3600, 5280)}
 """A ratio between values of which one has a unit: perhaps the same quantity in another unit."""
 
-_TUPLES = {"()", "[]", "<>", "vector"}
+_TUPLES = {"()", "[]", "<>", "vector", "row"}
 
 
 def warm() -> None:
-    """Import the parser and use it once, so that no deadline pays for its tables."""
-    for left, right in ((r"\frac{1}{2}+\sqrt{3}x", r"(x\sqrt{3})+\frac{2}{4}"), ("x^{2}=4", r"\sin(\pi)^{2}=4")):
+    """Import the full parser and use it once, so that no deadline pays for its tables."""
+    for left, right in ((r"\frac{1}{2}+|\sqrt{3}x|", r"|x\sqrt{3}|+\frac{2}{4}"), ("|x|^{2}=4", r"|\sin(\pi)|^{2}=4")):
         with contextlib.suppress(Undecidable):
-            compare(left, right)
+            compare_in_full(left, right)
+
+
+def compare_in_full(reference: str, answer: str) -> tuple[str, str]:
+    """The same as `compare`, for a worker process: what is outside the quick parser is read by math-verify's."""
+    try:
+        return compare(reference, answer)
+    except Outside:
+        with in_full():
+            return compare(reference, answer)
 
 
 def compare(reference: str, answer: str) -> tuple[str, str]:
-    """Outcome value and reason for two normalised texts: ("correct", "equivalent"), ("undecided", "unit"), …"""
+    """Outcome value and reason for two normalised texts: ("correct", "equivalent"), ("undecided", "unit"), …
+
+    Raises Outside where the quick parser cannot read a formula.
+    """
     try:
         gold = read(reference)
         _check(gold)
@@ -43,16 +58,28 @@ def compare(reference: str, answer: str) -> tuple[str, str]:
         return "unparsed", f"not_math: {error}"
     except Undecidable as error:
         return "undecided", error.reason
+    except RecursionError:
+        return "undecided", "too_deep"
     if isinstance(gold, Scalar) and isinstance(value, Items) and "\\or" in answer:
         return "unparsed", "several_answers"
+    if isinstance(gold, Scalar) and re.search(r"\d", gold.text) and is_prose(answer):
+        return "unparsed", f"not_math: {answer[:60]}"
     try:
-        if same(gold, value):
-            if not _is_reordered(gold, value):
-                return "correct", "equivalent"
-            return ("undecided", "order") if len(_names(gold)) != len(_names(value)) else ("correct", "reordered")
-        return "wrong", "different"
+        return _judged(gold, value)
+    except RecursionError:
+        return "undecided", "too_deep"
     except Undecidable as error:
         return "undecided", error.reason
+
+
+def _judged(gold: Value, value: Value) -> tuple[str, str]:
+    if not same(gold, value):
+        return "wrong", "different"
+    if _is_reordered(gold, value):
+        return ("undecided", "order") if len(_names(gold)) != len(_names(value)) else ("correct", "reordered")
+    if isinstance(gold, Scalar) and isinstance(value, Scalar) and bool(gold.unit) != bool(value.unit):
+        return "correct", f"assumed_unit: {gold.unit or value.unit}"
+    return "correct", "equivalent"
 
 
 def _check(value: Value) -> None:
@@ -68,8 +95,13 @@ def _check(value: Value) -> None:
                 raise Undecidable("equation")
     elif isinstance(value, Relation):
         parse(value.left), parse(value.right)
-    elif exact_number(value.text) is None and value.text not in REAL_LINE and not BASED.fullmatch(value.text):
+    elif not _is_plain(value.text):
         parse(value.text)
+
+
+def _is_plain(text: str) -> bool:
+    """A literal, a word, or what else is compared without parsing it."""
+    return exact_number(text) is not None or text in REAL_LINE or bool(BASED.fullmatch(text)) or are_words(text)
 
 
 def same(gold: Value, value: Value) -> bool:
@@ -96,7 +128,7 @@ def same(gold: Value, value: Value) -> bool:
 
 def _is_true(relation: Relation) -> bool:
     """2 + 3 = 5: an equation of constants that holds."""
-    constants = not (parse(relation.left).free_symbols or parse(relation.right).free_symbols)
+    constants = not (parse(relation.left).names or parse(relation.right).names)
     return constants and same_value(relation.left, relation.right)
 
 
@@ -110,7 +142,9 @@ def _same_single(gold: Value, value: Value) -> bool:
     texts = [item.text for item in group.items if isinstance(item, Scalar)]
     if group.kind == "list" and single.text in ("".join(texts), ".".join(texts)):
         raise Undecidable("separator")
-    if any(word in single.text for word in ("mathbb", "emptyset")):
+    if single.text == f"{texts[0]}-{texts[-1]}" if texts else False:
+        raise Undecidable("range")
+    if any(word in single.text for word in ("mathbb", "emptyset")) or are_words(single.text):
         raise Undecidable("notation")
     return False
 
@@ -128,9 +162,9 @@ def _same_items(gold: Items, value: Items) -> bool:
         if "union" in kinds or not kinds <= {"()", "[]", "[)", "(]"}:
             raise Undecidable("kind")
         return False
-    if kinds <= _TUPLES:
+    if kinds <= _TUPLES or kinds == {"matrix", "[]"}:
         equal = _same_in_order(gold.items, value.items)
-        if equal and len(gold.items) == 2 and kinds == {"()", "[]"}:
+        if equal and ((len(gold.items) == 2 and kinds == {"()", "[]"}) or kinds == {"vector", "row"}):
             raise Undecidable("kind")
         return equal
     if _same_in_any_order(gold.items, value.items):
@@ -173,44 +207,48 @@ def _same_relation(gold: Value, value: Value) -> bool:
     first, second = _as_relation(gold), _as_relation(value)
     if first.sign != second.sign:
         raise Undecidable("equation")
-    names = sorted({s.name for side in (first, second) for t in (side.left, side.right) for s in parse(t).free_symbols})
-    if "" in names or not names:
+    sides = [parse(text) for text in (first.left, first.right, second.left, second.right)]
+    names = frozenset[str]().union(*(side.names for side in sides))
+    if not names:
         raise Undecidable("equation")
-    ratios = []
-    for shift in range(len(POINTS) - 2):
-        at = {name: POINTS[(index + shift) % len(POINTS)] for index, name in enumerate(names)}
-        sides = [value_at(parse(t), at) for t in (first.left, first.right, second.left, second.right)]
-        above, below = sides[0] - sides[1], sides[2] - sides[3]
-        if abs(above) < 1e-30 or abs(below) < 1e-30:
+    ratios: list[Number] = []
+    for at in places(names, 4):
+        values = [side.value(at) for side in sides]
+        above, below = subtract(values[0], values[1]), subtract(values[2], values[3])
+        if above == 0 or below == 0:
             raise Undecidable("equation")
         ratios.append(above / below)
     if any(differ(ratio, ratios[0]) for ratio in ratios) or (first.sign != "=" and ratios[0].real <= 0):
         raise Undecidable("equation")
+    if {name.lower() for name in names} != names and sides[0].names | sides[1].names != sides[2].names | sides[3].names:
+        raise Undecidable("letter_case")
     return True
 
 
 def _as_relation(value: Relation | Named) -> Relation:
     if isinstance(value, Relation):
         return value
-    if not isinstance(value.value, Scalar) or "(" in value.name:
+    if not isinstance(value.value, Scalar) or "(" in value.name or not value.name:
         raise Undecidable("equation")
     return Relation("=", value.name, value.value.text)
 
 
 def _same_quantity(gold: Scalar, value: Scalar) -> bool:
-    if gold.unit == value.unit:
+    if are_words(gold.text) or are_words(value.text):
+        return same_words(gold.text, value.text)
+    if gold.unit.removesuffix("s") == value.unit.removesuffix("s"):
         return same_value(gold.text, value.text)
     if gold.unit and value.unit:
-        raise Undecidable("unit")
+        return _same_measure(gold, value)
     marked, plain = (gold, value) if gold.unit else (value, gold)
-    if marked.unit not in ("%", "°") and not is_thing(marked.words):
+    if marked.unit == "%":
+        return _same_percentage(marked, plain)
+    known = measure(marked.unit)
+    if known and known.dimension == "count":
+        return _same_count(marked, plain, known.size)
+    if known is None and not is_thing(marked.words):
         raise Undecidable("unit")
     equal = same_value(marked.text, plain.text)
-    if marked.unit == "%":
-        number = exact_number(plain.text)
-        if equal and (number is None or abs(number) <= 1):
-            raise Undecidable("percent")
-        return equal or same_value(rf"\frac{{{marked.text}}}{{100}}", plain.text)
     if marked.unit == "°":
         return equal or same_value(rf"\frac{{({marked.text})\pi}}{{180}}", plain.text)
     first, second = exact_number(marked.text), exact_number(plain.text)
@@ -221,3 +259,42 @@ def _same_quantity(gold: Scalar, value: Scalar) -> bool:
     if not equal and len(marked.unit) == 1:
         raise Undecidable("unit")
     return equal
+
+
+def _same_count(marked: Scalar, plain: Scalar, size: Fraction) -> bool:
+    """5 million is 5,000,000. Beside a plain 5, the question may have asked for millions."""
+    if same_value(marked.text, plain.text):
+        raise Undecidable("unit")
+    return same_value(rf"({marked.text})\cdot {size}", plain.text)
+
+
+def _same_measure(gold: Scalar, value: Scalar) -> bool:
+    """10 m and 1000 cm. Raises Undecidable for units that are not known or do not measure the same."""
+    first, second = measure(gold.unit), measure(value.unit)
+    if first is None or second is None or first.dimension != second.dimension:
+        raise Undecidable("unit")
+    if first.size == second.size:
+        return same_value(gold.text, value.text)
+    exact = exact_number(gold.text), exact_number(value.text)
+    if exact[0] is not None and exact[1] is not None:
+        return exact[0] * first.size == exact[1] * second.size
+    ratio = second.size / first.size
+    return same_value(gold.text, rf"\frac{{{ratio.numerator}}}{{{ratio.denominator}}}({value.text})")
+
+
+def _same_percentage(marked: Scalar, plain: Scalar) -> bool:
+    """50 % is 0.5, and 50 where the question asked for percent."""
+    percent, number = exact_number(marked.text), exact_number(plain.text)
+    if percent is not None and number is not None:
+        if percent == number and abs(number) <= 1:
+            raise Undecidable("percent")
+        if percent not in (number, 100 * number):
+            if is_rounding(marked.text, 100 * number) or is_rounding(plain.text, percent / 100):
+                raise Undecidable("rounded")
+            return False
+        return True
+    if same_value(marked.text, plain.text):
+        if number is None:
+            raise Undecidable("percent")
+        return True
+    return same_value(rf"\frac{{{marked.text}}}{{100}}", plain.text)

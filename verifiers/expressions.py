@@ -1,33 +1,81 @@
-"""Whether two expressions have the same value. Runs in a worker process only: sympy and antlr may hang on any input.
+"""Whether two expressions have the same value.
 
-The parser is math-verify's (latex2sympy2_extended); its comparison is not used, because it accepts 1/2^99 = 1/2^98,
-1e-7 = 2e-7 and any two equations that both reduce to 0 (its issues 14 and 60). Constants are compared to 50 digits
-relative to their size, expressions with variables at six points, each to 50 digits. Proves nothing symbolically.
+Constants are compared exactly where they are rational, else to 150 digits; expressions with variables at six points.
+Proves nothing symbolically. The text is read by `parser`: `verifiers.formula` by default, and by `verifiers.latex` in a
+worker process; one comparison uses one of them throughout.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
+from typing import Protocol
 
+from tracemill.verifiers.formula import DIGITS, Number, inexact, read_formula
 from tracemill.verifiers.normal_form import exact_number, is_rounding
 from tracemill.verifiers.structure import Unreadable
 from tracemill.verifiers.verdicts import Undecidable
 
-DIGITS = 50
 LONGEST = 400
 """Longest expression (characters) that is parsed; antlr needs seconds beyond."""
+AGREE = 10 ** (DIGITS - 50)
+"""Two values are the same where they differ by less than one part in this."""
 POINTS = (Fraction(7, 5), Fraction(19, 8), Fraction(31, 9), Fraction(8, 13), Fraction(-11, 7), Fraction(-23, 6))
 """Where expressions with variables are compared. The first four are positive, where roots and logarithms are real."""
 
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _AMBIGUOUS = re.compile(r"/\s*(?:\d+|[a-zA-Z])(?:[a-zA-Z(]|\\(?!cdot|times|div|le|ge))")
 _BARE_ROOT = re.compile(r"\\sqrt ?[a-zA-Z0-9]{2}")
-_DECIMAL = re.compile(r"(?<![\w}])(\d*)\.(\d+)")
+_DEGREES = re.compile(r"(?<![\d.])(\d+)°")
 BASED = re.compile(r"(-?\d[0-9A-F]*)_\{?(\d+)\}?")
 REAL_LINE = ("\\infty", "+\\infty", "-\\infty")
+
+
+class Evaluable(Protocol):
+    """A formula that was read."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+    @property
+    def is_name(self) -> bool: ...
+    def value(self, at: Mapping[str, Fraction]) -> Number: ...
+
+
+_in_full = False
+
+
+@contextmanager
+def in_full() -> Iterator[None]:
+    """Read with math-verify's parser. In a worker process only, and not in threads."""
+    global _in_full
+    _in_full = True
+    try:
+        yield
+    finally:
+        _in_full = False
+
+
+def parse(text: str) -> Evaluable:
+    """Raises Unreadable; Undecidable where the text has two readings; Outside where only the full parser can tell."""
+    words = _COMMAND.sub(" ", text)
+    if len(text) > LONGEST:
+        raise Undecidable("too_long")
+    if re.search(r"\d_[a-z]", text):
+        raise Undecidable("base")
+    if "\\text" in text or re.search(r"[A-Za-z]{3,}", words) or re.search(r"(?<!_)\d \d|\d_", text):
+        raise Unreadable(text[:60])
+    if _AMBIGUOUS.search(text):
+        raise Undecidable("ambiguous_fraction")
+    if _BARE_ROOT.search(text):
+        raise Undecidable("ambiguous_root")
+    text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)  # inside \sin and its like
+    if not _in_full:
+        return read_formula(text)
+    from tracemill.verifiers.latex import read_latex
+
+    return read_latex(text)
 
 
 def same_value(gold: str, value: str) -> bool:
@@ -47,10 +95,9 @@ def same_value(gold: str, value: str) -> bool:
             raise Undecidable("rounded")
         return exact[0] == exact[1]
     left, right = parse(gold), parse(value)
-    names = sorted({symbol.name for symbol in left.free_symbols | right.free_symbols})
-    if not names:
+    if not left.names | right.names:
         return _same_constant(gold, value, left, right)
-    return _same_everywhere(gold, value, left, right, names)
+    return _same_everywhere(gold, value, left, right)
 
 
 def _is_anagram(gold: str, value: str) -> bool:
@@ -80,87 +127,59 @@ def _in_base(number: re.Match[str]) -> int:
         raise Undecidable("base") from None
 
 
-def _same_constant(gold: str, value: str, left: Any, right: Any) -> bool:
-    first, second = value_at(left, {}), value_at(right, {})
+def _same_constant(gold: str, value: str, left: Evaluable, right: Evaluable) -> bool:
+    first, second = left.value({}), right.value({})
     if not differ(first, second):
         return True
-    if second.imag == 0 and first.imag == 0:
-        for literal, exact in ((value, first), (gold, second)):
-            if is_rounding(literal, Fraction(str(exact.real))):
-                raise Undecidable("rounded")
+    for literal, exact in ((value, first), (gold, second)):
+        real = exact if isinstance(exact, Fraction) else None if exact.imag else Fraction(str(exact.real))
+        if real is not None and is_rounding(literal, real):
+            raise Undecidable("rounded")
     return False
 
 
-def _same_everywhere(gold: str, value: str, left: Any, right: Any, names: list[str]) -> bool:
-    verdicts = []
-    for shift in range(len(POINTS)):
-        at = {name: POINTS[(index + shift) % len(POINTS)] for index, name in enumerate(names)}
-        verdicts.append(not differ(value_at(left, at), value_at(right, at)))
+def _same_everywhere(gold: str, value: str, left: Evaluable, right: Evaluable) -> bool:
+    names = left.names | right.names
+    verdicts = [not differ(left.value(at), right.value(at)) for at in places(names, len(POINTS))]
     if all(verdicts):
-        if _letters(gold) != _letters(value) and _letters(gold.lower()) == _letters(value.lower()):
-            raise Undecidable("letter_case")  # the parser folds case: R = r
+        if left.names != right.names and {name.lower() for name in left.names} == {
+            name.lower() for name in right.names
+        }:
+            raise Undecidable("letter_case")
         return True
     if any(verdicts):
         raise Undecidable("domain")  # equal in places: |x| and x, or a coincidence
+    if _is_renamed(left, right):
+        raise Undecidable("variable")
     return False
 
 
-def _letters(text: str) -> set[str]:
-    return set(re.findall("[A-Za-z]", _COMMAND.sub(" ", text)))
+def places(names: frozenset[str], count: int) -> Iterator[dict[str, Fraction]]:
+    """Values for the variables, `count` times others. R and r get the same: what differs in case is not decided."""
+    order = {name: index for index, name in enumerate(sorted({name.lower() for name in names}))}
+    for shift in range(count):
+        yield {name: POINTS[(order[name.lower()] + shift) % len(POINTS)] for name in names}
 
 
-def value_at(expression: Any, at: dict[str, Fraction]) -> Any:
-    """Value (mpmath complex, 50 digits) with variables replaced; i is the imaginary unit. Raises Undecidable."""
-    import mpmath  # type: ignore[import-untyped]
-    import sympy
-
-    values = {
-        symbol: sympy.I
-        if symbol.name == "i"
-        else sympy.Rational(at[symbol.name].numerator, at[symbol.name].denominator)
-        for symbol in expression.free_symbols
-    }
-    exact = expression.subs(values).doit()
-    try:
-        result = exact.evalf(DIGITS, strict=True)
-    except sympy.core.evalf.PrecisionExhausted:  # sqrt(2)^2 - 2: zero in disguise
-        result = sympy.simplify(exact)
-        if not result.is_Rational:
-            raise Undecidable("precision") from None
-    real, imaginary = result.as_real_imag()
-    if not (real.is_Number and imaginary.is_Number and result.is_finite):
-        raise Undecidable("not_a_number")
-    with mpmath.workdps(DIGITS):
-        return mpmath.mpc(real._to_mpmath(200), imaginary._to_mpmath(200))
+def _is_renamed(left: Evaluable, right: Evaluable) -> bool:
+    """2n + 1 and 2k + 1: the same but for the name of the one variable."""
+    first, second = left.names, right.names
+    if len(first) != 1 or len(second) != 1 or first == second or left.is_name or right.is_name:
+        return False
+    at = dict.fromkeys(first | second, POINTS[0])
+    return not differ(left.value(at), right.value(at))
 
 
-def differ(first: Any, second: Any) -> bool:
-    """Whether two numbers differ in their first 40 digits."""
-    with first.context.workdps(DIGITS):
-        return bool(abs(first - second) * 10 ** (DIGITS - 10) > max(abs(first), abs(second)))
+def differ(first: Number, second: Number) -> bool:
+    """Whether two numbers are not the same: exactly where both are exact, else in their first digits."""
+    difference = subtract(first, second)
+    if isinstance(difference, Fraction):
+        return difference != 0
+    return bool(abs(difference) * AGREE > max(abs(inexact(first)), abs(inexact(second))))
 
 
-@lru_cache(maxsize=1024)
-def parse(text: str) -> Any:
-    """A sympy expression with exact numbers. Raises Unreadable, or Undecidable where the text has two readings."""
-    import sympy
-    from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, latex2sympy, normalize_latex
-
-    words = _COMMAND.sub(" ", text)
-    if len(text) > LONGEST:
-        raise Undecidable("too_long")
-    if "\\text" in text or re.search(r"[A-Za-z]{3,}", words) or re.search(r"(?<!_)\d \d|\d_", text):
-        raise Unreadable(text[:60])
-    if _AMBIGUOUS.search(text):
-        raise Undecidable("ambiguous_fraction")
-    if _BARE_ROOT.search(text):
-        raise Undecidable("ambiguous_root")
-    exact = _DECIMAL.sub(lambda m: rf"(\frac{{{int(m[1] + m[2])}}}{{{10 ** len(m[2])}}})", text)
-    config = NormalizationConfig(basic_latex=True, malformed_operators=True, boxed="none")
-    try:
-        result = latex2sympy(normalize_latex(exact, config), is_real=True, normalization_config=None)
-    except Exception as error:  # antlr and sympy raise whatever they like on text that is no formula
-        raise Unreadable(text[:60]) from error
-    if not isinstance(result, sympy.Expr) or result.atoms(sympy.Float):
-        raise Undecidable("notation")
-    return result
+def subtract(first: Number, second: Number) -> Number:
+    """Their difference, exact where both are."""
+    if isinstance(first, Fraction) and isinstance(second, Fraction):
+        return first - second
+    return inexact(first) - inexact(second)

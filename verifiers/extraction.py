@@ -1,6 +1,6 @@
 """Finds the final answer in the text after the reasoning, or says why there is none.
 
-In this order: the last <answer>…</answer>; \\boxed{} or \\fbox{}; "#### x" (GSM8K); "the (final) answer is x"; the
+In this order: <answer>…</answer>; \\boxed{} or \\fbox{}; "#### x" (GSM8K); "the (final) answer is x"; the
 whole text where it is one short line. An empty or unclosed box, or final answers that differ, give no answer: never an
 earlier number. Text after a marked answer that gives another one (a retraction, "the answer is") is such a
 difference. Does not judge whether what it finds is mathematics.
@@ -53,6 +53,15 @@ def extract(answer: str) -> Found:
     return _in_prose(inner, tagged=inner is not answer)
 
 
+def finals(answer: str) -> list[str]:
+    """Every text that the answer gives as final: in boxes, after ####, after "the answer is". Empty where none is."""
+    inner = tagged(answer)
+    boxes = _boxes(inner)
+    held = [] if isinstance(boxes, Found) else [value for value, _ in boxes]
+    hashed = [match[1] for match in _HASHES.finditer(inner)]
+    return [*held, *hashed, *(_value(match[1]) for match in _PHRASE.finditer(inner))]
+
+
 def tagged(text: str) -> str:
     """What the last <answer> holds, where the tags were left in the text; else the text."""
     start = text.rfind("<answer>")
@@ -61,8 +70,15 @@ def tagged(text: str) -> str:
     return text[start + len("<answer>") :].partition("</answer>")[0]
 
 
+def _tags_differ(text: str) -> bool:
+    """Whether <answer> tags that close hold different answers."""
+    return len({re.sub(r"\s+", "", part.partition("</answer>")[0]) for part in text.split("<answer>")[1:]}) > 1
+
+
 def takes_back(text: str) -> bool:
-    """Whether the text after the last closing answer tag gives another answer: <answer>5</answer>no, 6."""
+    """Whether answer tags differ, or the text after the last one gives another answer: <answer>5</answer>no, 6."""
+    if _tags_differ(text):
+        return True
     inner = tagged(text)
     _, closed, after = text[text.rfind("<answer>") :].partition("</answer>")
     if text.rfind("<answer>") < 0 or not closed or not after.strip():

@@ -19,23 +19,40 @@ _SYMBOLS = str.maketrans(
         "\u202f": " ", "\u2009": " ",
     }
 )  # fmt: skip
+
+
+def _listed_text(match: re.Match[str]) -> str:
+    r"""\text{A, B} is a list of two."""
+    return ",".join(f"\\text{{{word}}}" for word in re.findall(r"[A-Za-z]+", match[1]) if word != "and")
+
+
 _REWRITES = tuple(
     (re.compile(pattern), new)
     for pattern, new in (
-        (r"\\\$|\$", ""),
+        (r"(?<!\\)\$|\\checkmark(?![a-zA-Z])|[✓\"“”]", ""),
+        (r"\\\$", "$"),
+        (r"(?<=\d)(?:,\s*\\!\s*|')(?=\d{3}(?!\d))", ","),
         (r"(?<!\\)\\[()\[\]]", " "),
         (r"\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
         (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![a-zA-Z])", " "),
         (r"(?<=\d)\{,\}(?=\d)", ","),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-        (r"\\frac\s*(\d)\s*(\d)(?!\d)", r"\\frac{\1}{\2}"),
+        (r"\\frac\s*(\d|\\pi)\s*(\d|\\pi)(?!\d)", r"\\frac{\1}{\2}"),
         (
             r"\\(?:text(?:bf|it|rm|normal|sf)?|mbox|mathrm|mathit|mathsf|operatorname)\s*\{\s*([^{}]*?)\s*\}",
             r"\\text{\1}",
         ),
+        (
+            r"\\text\{[Aa]ll real numbers\}|\b[Aa]ll real numbers\b|(?:\\math(?:bb|bf)(?: R|\{R\})|ℝ)(?!\s*[\^_])",
+            r"(-\\infty,\\infty)",
+        ),
         (r"\\(?:mathbf|boldsymbol|bm|vec)\s*\{([^{}]*)\}", r"{\1}"),
         (r"\\text\{\(([A-Za-z])\)\}", r"(\1)"),
-        (r"\\text\{(or|and)\}|(?<![A-Za-z\\])(or|and)(?![A-Za-z])", lambda m: f" \\{m[1] or m[2]} "),
+        (r"\\text\{,? ?(or|and)\}|(?<![A-Za-z\\])(or|and)(?![A-Za-z])", lambda m: f" \\{m[1] or m[2]} "),
+        (r"(?i)\\text\{infinity\}|(?<![a-z\\])infinity(?![a-z])", r"\\infty "),
+        (r"\\text\{([A-Za-z]+(?: ?, ?(?:\\?and )?[A-Za-z]+)+)\}", _listed_text),
+        (r"\\text\{(\d[\d.,]*) ([A-Za-z][A-Za-z ]*)\}", r"\1 \\text{\2}"),
+        (r"(?<=\d) ?(?:\\text\{to\}|\bto\b) ?(?=\d)", ":"),
         (r"(?<![\d})])(?<![\d})] )\\text\{([A-Za-z]?|-?[\d.,]+)\}", r" \1 "),
         (r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree(?![a-zA-Z])", "°"),
         (r"\\%", "%"),
@@ -54,6 +71,7 @@ _REWRITES = tuple(
         (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"\\sqrt\s*(\d)(?!\d)", r"\\sqrt{\1}"),
         (r"(?<=\d)[eE]([+-]?\d+)(?![\w.])", r"\\times 10^{\1}"),
+        (r"(?:(?<=frac\{)|(?<=\}\{))\d{1,3}(?:,\d{3})+(?=\})", lambda m: m[0].replace(",", "")),
         (r"\s+", " "),
         (r"(?<=\d), (?=\d{3}(?!\d))", ";"),
         (r" ?([^\w\s\\]) ?", r"\1"),
@@ -66,6 +84,10 @@ _NUMBER = re.compile(rf"([+-]?){_DIGITS}(?:\\(?:times|cdot) ?10\^(?:\{{([+-]?\d{
 _FRACTION = re.compile(rf"([+-]?)(?:\\frac\{{([+-]?){_DIGITS}\}}\{{([+-]?){_DIGITS}\}}|{_DIGITS}/{_DIGITS})")
 _MIXED = re.compile(r"([+-]?)(\d+)(?:\\frac\{(\d+)\}\{(\d+)\}| (\d+)/(\d+))")
 _REPEATING = re.compile(r"([+-]?)(\d*)\.(\d*)\\overline\{(\d+)\}")
+_DOLLARS = re.compile(r"^([+-]?)\$")
+_EUROPEAN = re.compile(r"([+-]?)([1-9]\d{0,2}(?:\.\d{3})+)(?:,(\d+))?|([+-]?)(\d+),(\d+)")
+_CERTAINLY_EUROPEAN = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})")
+_INDIAN = re.compile(r"[+-]?\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?")
 LONGEST_NUMBER = 1000
 """Longer literals are left to the worker and its deadline."""
 
@@ -77,7 +99,7 @@ def normalise(text: str) -> str:
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
     text = text.strip().rstrip(".,;:").strip()
-    return text.removeprefix("+")
+    return text.removeprefix("=").removeprefix("+")
 
 
 def is_grouped(text: str) -> bool:
@@ -90,8 +112,11 @@ def exact_number(text: str) -> Fraction | None:
     """The exact value of a normalised literal; None for anything that needs computing or is no number."""
     if len(text) > LONGEST_NUMBER:
         return None
-    if is_grouped(text):
+    text = _DOLLARS.sub(r"\1", text)
+    if is_grouped(text) or _INDIAN.fullmatch(text):
         text = text.replace(",", "").replace(" ", "")
+    if _CERTAINLY_EUROPEAN.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
     if match := _NUMBER.fullmatch(text):
         exponent = int(match[3] or match[4] or 0)
         return _signed(Fraction(Decimal(match[2])) * Fraction(10) ** exponent, match[1])
@@ -107,6 +132,15 @@ def exact_number(text: str) -> Fraction | None:
         repeated = Fraction(int(cycle), (10 ** len(cycle) - 1) * 10 ** len(fixed))
         return _signed(Fraction(Decimal(f"{whole}.{fixed}0")) + repeated, match[1])
     return None
+
+
+def other_readings(text: str) -> set[Fraction]:
+    """What a literal means to those who write a decimal comma: 1.234 is 1234, 3,5 is 3.5."""
+    match = _EUROPEAN.fullmatch(text)
+    if match is None:
+        return set()
+    sign, whole, decimals = match[1] or match[4] or "", match[2] or match[5], match[3] or match[6] or "0"
+    return {_signed(Fraction(Decimal(f"{whole.replace('.', '')}.{decimals}")), sign)}
 
 
 def _signed(value: Fraction, signs: str) -> Fraction:

@@ -20,7 +20,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One expression, with the unit that follows it (`%`, `°`, a word in lower-case singular)."""
+    """One expression, with the unit that stands with it (`%`, `°`, `€`, words in lower case, `cm^2`)."""
 
     text: str
     unit: str = ""
@@ -30,7 +30,10 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Several values. `kind` is the brackets as written (`()`, `[)`, `{}`), or `list`, `union`, `vector`, `matrix`."""
+    """Several values.
+
+    `kind` is the brackets as written (`()`, `[)`, `{}`), or `list`, `union`, `vector` (a column), `row`, `matrix`.
+    """
 
     kind: str
     items: tuple[Value, ...]
@@ -45,7 +48,10 @@ class Named:
     name: str
     value: Value
     steps: tuple[Value, ...] = ()
-    """What stood between them in `x = 6/2 = 3`; must equal the value for the whole to say anything."""
+    """What stood between them in `x = 6/2 = 3`; must equal the value for the whole to say anything.
+
+    `name` is empty in a bare chain, `2 + 3 = 5 = 5`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +69,27 @@ _CLOSERS = {"(": ")", "[": "]", "\\{": "\\}", "{": "}", "\\langle": "\\rangle"}
 _TOKEN = re.compile(r"\\langle|\\rangle|\\begin\{\w+\}|\\end\{\w+\}|\\text\{[^{}]*\}|\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _OPEN = {"(", "[", "{", "\\{", "\\langle"}
 _CLOSE = {")", "]", "}", "\\}", "\\rangle"}
-_BEYOND = re.compile(r"\\(?:ldots|approx|sim|equiv|pmod|mod|mp|mid|prime|setminus|forall|exists|begin\{[vV]matrix\})|'")
+_BEYOND = re.compile(
+    r"\\(?:ldots|approx|sim|equiv|pmod|mod|mp|prime|setminus|forall|exists|mid|begin\{[vV]matrix\})|'"
+    r"|\\(?:angle|triangle|square|overrightarrow|widehat|overline\{[A-Za-z])"  # figures have names, not values
+)
 _SIGNS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in"}
 _NAME = re.compile(r"(?:\\[a-zA-Z]+|[A-Za-z]+|\\text\{[^{}]*\})(?:_\{?\w+\}?)?(?:\([a-z](?:,[a-z])*\))?")
 _VARIABLE = re.compile(r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?")
 _LETTER = re.compile(r"[a-df-hj-zA-Z](?:_\{?\w+\}?)?")
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _KNOWN = "cm|mm|km|kg|mg|ml|mL|ft|in|lb|lbs|oz|hr|hrs|min|am|pm"
+_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|arc[a-z]+|log|ln)(?![a-z])")
 _UNIT = re.compile(
-    rf"(?P<value>.*[\d}})])(?:(?P<mark>[%°])| ?(?:\\text\{{(?P<text>[A-Za-z][A-Za-z /.]*(?:\^\d)?)\}}"
+    r"(?P<value>.*(?:[\d})]|\\pi ?))(?:(?P<mark>[%°€£¥₹¢])| ?(?:\\text\{(?P<text>[A-Za-z][A-Za-z /.]*(?:\^\d)?)\}"
     rf"|(?P<bare>(?:{_KNOWN}|(?<= )[mgshL]|[A-Za-z]{{3,}})(?:[ /][A-Za-z]+){{0,2}})))(?P<power>\^\{{?[23]\}}?)?",
     re.DOTALL,
 )
+_CURRENCY = re.compile(r"([+-]?)([$€£¥₹])(.*[\d})])")
+_BUILDER = re.compile(
+    r"\\\{(?P<name>[a-zA-Z])(?:\\in ?\(-\\infty,\\infty\))?(?:\\mid ?|\||:)(?P<condition>.*)\\\}", re.DOTALL
+)
+_POINT_NAME = re.compile(r"\([a-zA-Z](?:_\{?\w\}?)?(?:,[a-zA-Z](?:_\{?\w\}?)?)+\)")
 
 
 def read(text: str) -> Value:
@@ -82,10 +97,12 @@ def read(text: str) -> Value:
     text = text.strip()
     if not text:
         raise Unreadable("empty")
-    if found := _BEYOND.search(text):
+    if (found := _BEYOND.search(text)) and not _BUILDER.fullmatch(text):
         raise Undecidable("ellipsis" if found[0] == "\\ldots" else "notation")
     if is_grouped(text):
         return Scalar(text.replace(",", "").replace(" ", ""))
+    if (money := _CURRENCY.fullmatch(text)) and (is_grouped(money[3]) or not re.search("[,;=<>]", money[3])):
+        return Scalar(money[1] + money[3].replace(",", ""), money[2], (money[2],))
     tokens = _TOKEN.findall(text)
     parts, joints = _split(tokens, {",", ";", "\\or", "\\and"})
     if len(parts) > 1:
@@ -96,6 +113,8 @@ def read(text: str) -> Value:
     parts, signs = _split(tokens, _SIGNS)
     if len(parts) > 1:
         return _related(parts, signs)
+    if builder := _BUILDER.fullmatch(text):
+        return _built(builder["name"], read(builder["condition"]))
     return _matrix(text) or _bracketed(tokens) or _signed_pair(text) or _scalar(text)
 
 
@@ -124,6 +143,13 @@ def _listed(parts: list[str], joints: list[str]) -> Value:
     return Named(ranges[0].name, Items("union", tuple(value.value for value in ranges), interval=True))
 
 
+def _built(name: str, condition: Value) -> Value:
+    """{x | x > 3} is the interval that its condition gives."""
+    if isinstance(condition, Named) and condition.name == name and _is_range(condition.value):
+        return condition.value
+    raise Undecidable("notation")
+
+
 def _is_range(value: Value) -> bool:
     return isinstance(value, Items) and value.interval
 
@@ -134,8 +160,11 @@ def _related(parts: list[str], signs: list[str]) -> Value:
         if _NAME.fullmatch(parts[0]):
             steps = tuple(read(part) for part in parts[1:-1] if not _LETTER.fullmatch(part))  # x = y = 5
             return Named(parts[0], read(parts[-1]), steps)
+        if len(parts) == 2 and _POINT_NAME.fullmatch(parts[0]):
+            return Named(parts[0], read(parts[1]))
         if len(parts) == 2:
             return Relation("=", parts[0], parts[1])
+        return Named("", read(parts[-1]), tuple(read(part) for part in parts[:-1]))
     if signs == ["\\in"]:
         return Named(parts[0], read(parts[1]))
     if set(signs) <= {"<", "\\le"} or set(signs) <= {">", "\\ge"}:
@@ -150,7 +179,7 @@ def _inequality(parts: list[str], signs: list[str]) -> Value:
         return Named(parts[0], Items("(]" if signs[0] == "\\le" else "()", (Scalar("-\\infty"), read(parts[1])), True))
     if len(parts) == 2 and _VARIABLE.fullmatch(parts[1]):
         return Named(parts[1], Items("[)" if signs[0] == "\\le" else "()", (read(parts[0]), Scalar("\\infty")), True))
-    if len(parts) == 3 and _VARIABLE.fullmatch(parts[1]):
+    if len(parts) == 3 and _NAME.fullmatch(parts[1]):
         kind = ("[" if signs[0] == "\\le" else "(") + ("]" if signs[1] == "\\le" else ")")
         return Named(parts[1], Items(kind, (read(parts[0]), read(parts[2])), True))
     if len(parts) == 2:
@@ -166,6 +195,8 @@ def _matrix(text: str) -> Value | None:
     if any(len(row) != len(rows[0]) for row in rows):
         raise Unreadable("ragged matrix")
     cells = [tuple(read(cell) for cell in row) for row in rows]
+    if len(cells) == 1 and len(cells[0]) > 1:
+        return Items("row", cells[0])
     if all(len(row) == 1 for row in cells):
         return Items("vector", tuple(row[0] for row in cells))
     return Items("matrix", tuple(Items("row", row) for row in cells))
@@ -209,10 +240,15 @@ def _scalar(text: str) -> Value:
     if text in ("\\emptyset", "\\varnothing"):
         return Items("{}", ())
     match = _UNIT.fullmatch(text)
-    if match is None or (match["value"].endswith("}") and match["value"].count("{") != match["value"].count("}")):
+    if match is None:
         return Scalar(text)
-    unit = match["mark"] or match["text"] or match["bare"] or ""
+    value = match["value"]
+    if value.endswith("}") and value.count("{") != value.count("}"):
+        return Scalar(text)
+    if match["mark"] == "°" and _FUNCTION.search(value):  # \sin 30° is no angle
+        return Scalar(text)
+    unit = match["mark"] or match["text"] or match["bare"]
     unit = {"percent": "%", "degree": "°", "degrees": "°"}.get(unit, unit)
     power = re.sub(r"[{}]", "", match["power"] or "")
-    words = tuple(re.findall(r"[a-z]+", unit.lower()))
-    return Scalar(match["value"].strip(), unit.lower().strip(" .").removesuffix("s") + power, words)
+    words = tuple(re.findall(r"[a-z]+|[€£¥₹¢]", unit.lower()))
+    return Scalar(value.strip(), unit.lower().strip(" .") + power, words)

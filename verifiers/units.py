@@ -1,23 +1,67 @@
-"""Do the words after a number only say what was counted? 18 dollars and 1152 cups of flour do, 10 fewer does not.
+"""What the words and signs after a number mean: a measure that can be converted, or only what was counted.
 
-A closed list of units, and words that stand as things do: plurals, and whatever follows "of" or "per". All other words
-(5 million, 10 below zero, 3 halves, 6 too many) may change the number, so nothing is decided about them.
+`measure` knows a closed list of units with their exact sizes (10 m is 1000 cm, 60 km/h is 1 km/min). `is_thing` knows
+words that name what was counted (18 apples, 1152 cups of flour): plurals, and whatever follows "of" or "per". All
+other words (5 million, 10 below zero, 3 halves, 6 too many) may change the number, so nothing is decided about them.
+Temperatures are not converted, currencies not into each other.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 
+_SIZES: dict[str, dict[str, Fraction | int]] = {
+    "length": {
+        "m meter metre": 1, "cm centimeter centimetre": Fraction(1, 100),
+        "mm millimeter millimetre": Fraction(1, 1000),
+        "dm decimeter decimetre": Fraction(1, 10), "km kilometer kilometre": 1000,
+        "in inch inches": Fraction(254, 10_000), "ft foot feet": Fraction(3048, 10_000),
+        "yd yard": Fraction(9144, 10_000),
+        "mi mile": Fraction(1_609_344, 1000),
+    },
+    "mass": {
+        "g gram": 1, "kg kilogram": 1000, "mg milligram": Fraction(1, 1000), "tonne": 1_000_000,
+        "lb lbs pound": Fraction(45_359_237, 100_000), "oz ounce": Fraction(45_359_237, 1_600_000),
+    },
+    "time": {
+        "s sec second": 1, "min minute": 60, "h hr hrs hour": 3600, "day": 86_400, "week": 604_800,
+    },
+    "months": {"month": 1, "year": 12, "decade": 120, "century": 1200},
+    "volume": {
+        "l liter litre": 1, "ml milliliter millilitre": Fraction(1, 1000),
+        "cl centiliter centilitre": Fraction(1, 100),
+    },
+    "us_volume": {
+        "cup": 1, "pint": 2, "quart": 4, "gallon": 16, "tablespoon": Fraction(1, 16), "teaspoon": Fraction(1, 48),
+    },
+    "money:usd": {"dollar usd $": 1, "cent ¢": Fraction(1, 100)}, "money:eur": {"euro eur €": 1},
+    "money:gbp": {"gbp £": 1}, "money:yen": {"yen jpy ¥": 1}, "money:inr": {"rupee inr ₹": 1},
+    "count": {"dozen": 12, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12},
+    "angle": {"° degree": 1},
+    "hectares": {"hectare": 1}, "acres": {"acre": 1},
+}  # fmt: skip
 _UNITS = {
-    "m", "cm", "mm", "km", "dm", "g", "kg", "mg", "l", "ml", "cl", "ft", "foot", "feet", "in", "inch", "inches", "yd",
-    "yard", "mi", "mile", "lb", "lbs", "oz", "ounce", "pound", "ton", "tonne", "h", "hr", "hrs", "s", "sec", "second",
-    "min", "minute", "hour", "day", "week", "month", "year", "decade", "century", "meter", "metre", "centimeter",
-    "centimetre", "millimeter", "kilometer", "kilometre", "liter", "litre", "milliliter", "millilitre", "gram",
-    "kilogram", "milligram", "cup", "pint", "quart", "gallon", "teaspoon", "tablespoon", "acre", "hectare", "mph",
-    "kph", "kmh", "unit", "point", "degree", "radian", "joule", "watt", "newton", "volt", "kelvin", "celsius",
-    "fahrenheit", "dollar", "usd", "euro", "eur", "pence", "penny", "pennies", "rupee", "yen", "yuan", "peso",
-    "people", "person", "man", "men", "woman", "women", "child", "children", "fish", "sheep", "mice", "geese",
-    "teeth", "money", "cash", "sq", "square", "cubic", "cu", "percent", "old",
+    name: (dimension, Fraction(size))
+    for dimension, sizes in _SIZES.items()
+    for names, size in sizes.items()
+    for name in names.split()
+}
+_SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h"}
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
+_ATOM = re.compile(r"(?:(square|sq|cubic|cu)\.? )?([a-z]+|[°$€£¥₹¢])\.?(?:\^([23])| (squared|cubed))?")
+
+_SPELT = re.compile(r"[a-z]{3,}|\b(?:cm|mm|dm|km|kg|mg|ml|cl|ft|yd|lb|oz|hr)\b|[$€£¥₹¢]")
+_AFTER_NUMBER = re.compile(r"\d ?([a-z]{1,2}|°)(?![a-z])")
+
+_OTHER_THINGS = {
+    "unit", "point", "radian", "joule", "watt", "newton", "volt", "kelvin", "celsius", "fahrenheit", "pence", "penny",
+    "pennies", "yuan", "peso", "people", "person", "man", "men", "woman", "women", "child", "children", "fish", "sheep",
+    "mice", "geese", "teeth", "money", "cash", "sq", "square", "cubic", "cu", "percent", "old", "ton", "mph", "kph",
+    "kmh",
 }  # fmt: skip
 _LINKS = {"of", "per", "a", "an", "the", "each", "every", "total", "in"}
 _CHANGING = {
@@ -27,9 +71,59 @@ _CHANGING = {
     "perhaps", "unless", "besides", "downwards", "upwards", "backwards", "forwards", "minuses", "negatives", "us",
     "has", "does", "plusses", "previous", "afterwards", "factors", "sometimes", "ours", "its", "multiples", "remains",
     "remainders", "inverses", "opposites", "oclock", "towards", "inwards", "outwards", "northwards", "southwards",
-    "across", "overseas", "nowadays", "bases", "tens", "ones", "twos", "cents",
+    "across", "overseas", "nowadays", "bases", "tens", "ones", "twos", "hundred", *_SIZES["count"],
 }  # fmt: skip
-"""Plurals in form that change the number, or may."""
+"""Words, most of them plurals in form, that change the number, or may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A unit: its dimension (`length`, `length^2`, `length/time`) and its size in that dimension's base unit."""
+
+    dimension: str
+    size: Fraction
+
+
+@lru_cache(maxsize=4096)
+def measure(unit: str) -> Measure | None:
+    """The unit that a text names, in lower case: `cm^2`, `square feet`, `km per hour`, `$`; None for anything else."""
+    text = _SPEEDS.get(unit.strip(), unit.strip())
+    above, slash, below = re.sub(r" ?/ ?| per | an? | each ", "/", text).partition("/")
+    first = _power_of_unit(above)
+    if first is None or not slash:
+        return first
+    second = _power_of_unit(below)
+    if second is None:
+        return None
+    return Measure(f"{first.dimension}/{second.dimension}", first.size / second.size)
+
+
+def _power_of_unit(text: str) -> Measure | None:
+    match = _ATOM.fullmatch(text.strip())
+    if match is None:
+        return None
+    name = match[2]
+    known = _UNITS.get(name) or (_UNITS.get(name.removesuffix("s")) if len(name) > 3 else None)
+    known = known or (_UNITS["century"] if name == "centuries" else None)
+    if known is None:
+        return None
+    power = _POWERS.get(match[1] or match[4] or "", 0) or int(match[3] or 1)
+    dimension, size = known
+    return Measure(f"{dimension}^{power}" if power > 1 else dimension, size**power)
+
+
+def asks_otherwise(question: str, unit: str) -> bool:
+    """Whether the question speaks of units of the same kind (metres, euros), but not of this one (cm, £)."""
+    own = measure(unit)
+    if own is None or "/" in own.dimension or own.dimension == "count":
+        return False
+    kind, _, power = own.dimension.partition("^")
+    words = set(_SPELT.findall(question.lower())) | set(_AFTER_NUMBER.findall(question.lower()))
+    named = [found for word in words if (found := measure(word))]
+    if any(found.dimension != kind and found.dimension.startswith(kind.partition(":")[0]) for found in named):
+        return all(found.dimension != kind for found in named)
+    sizes = {found.size ** int(power or 1) for found in named if found.dimension == kind}
+    return bool(sizes) and own.size not in sizes
 
 
 def is_thing(words: Sequence[str]) -> bool:
@@ -39,7 +133,8 @@ def is_thing(words: Sequence[str]) -> bool:
     linked = False
     named = False
     for word in words:
-        thing = word in _UNITS or (len(word) > 3 and word.endswith("s") and not word.endswith("ss"))
+        known = word in _UNITS or word in _OTHER_THINGS
+        thing = known or (len(word) > 3 and word.endswith("s") and not word.endswith("ss"))
         if word in _CHANGING or not (thing or linked or word in _LINKS):
             return False
         named = named or thing

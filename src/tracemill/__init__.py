@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,3 +22,28 @@ def verify(
     from tracemill.verifiers.judging import verify_answer
 
     return verify_answer(verifier, answer, reference, prompt, metadata or {})
+
+
+def verify_many(
+    verifier: str,
+    answers: Sequence[str],
+    references: Sequence[str],
+    prompts: Sequence[str] | None = None,
+    metadata: Sequence[Mapping[str, Any] | None] | None = None,
+) -> list[Verdict]:
+    """Judge many answers at once, each as `verify` does; verdicts come in the order of the answers.
+
+    Works the same in any thread, process or Ray actor. Raises InputError where the lists differ in length.
+    """
+    from tracemill.core import plugins
+    from tracemill.core.errors import InputError
+    from tracemill.verifiers.judging import item_of, judge_many
+
+    questions, extras = prompts or [""] * len(answers), metadata or [None] * len(answers)
+    lengths = {len(answers), len(references), len(questions), len(extras)}
+    if len(lengths) > 1:
+        raise InputError(f"verify_many: the lists differ in length ({', '.join(map(str, sorted(lengths)))})")
+    plugin = plugins.get("verifiers", verifier)
+    rows = zip(answers, references, questions, extras, strict=True)
+    items = (item_of(verifier, answer, reference, prompt, extra or {}) for answer, reference, prompt, extra in rows)
+    return [verdict for (verdict,) in judge_many(items, (plugin,))]

@@ -26,7 +26,7 @@ from tracemill.verifiers.extraction import extract
         ("Answer: $x = 5$", "$x = 5$"),
         ("The final answer is:\n17", "17"),
         ("The answer is 5!", "5!"),
-        ("<answer>3</answer> or rather <answer>4</answer>", "4"),
+        ("<answer>4</answer> that is <answer> 4 </answer>", "4"),
         ("<answer>\nThe answer is 4.\n</answer>", "4"),
         ("<answer>4", "4"),
         ("The answer is 4, boxed: \\boxed{5}", "5"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers.judging import judge
-from tracemill.verifiers.math import Math
+from tracemill.verifiers.math import Math, _compare
 from tracemill.verifiers.normal_form import exact_number, normalise
 
 Case = Callable[..., tuple[Prompt, Trace]]
@@ -122,7 +122,7 @@ def test_what_is_equal_is_accepted_both_ways(judged: Judged, reference: str, ans
         ("\\sqrt{2}", "1.414", "rounded"),
         ("6\\pi", "18.85", "rounded"),
         ("2", "120\\text{ minutes}", "unit"),
-        ("10\\text{ m}", "10\\text{ cm}", "unit"),
+        ("10\\text{ m}", "10\\text{ s}", "unit"),
         ("\\frac{3}{4}x", "3/4x", "ambiguous_fraction"),
         ("(1,2)", "1,2", "kind"),
         ("100,200", "100, 200", "separator"),
@@ -130,7 +130,7 @@ def test_what_is_equal_is_accepted_both_ways(judged: Judged, reference: str, ans
         ("x>3", "y>3", "variable"),
         ("yes", "True", "words"),
         ("\\frac{1", "5", "bad_reference"),
-        ("", "5", "bad_reference"),
+        ("", "5", "no_reference"),
         ("5", "1" * 2001, "too_long"),
         ("5", "1+" * 500 + "1", "too_long"),
     ],
@@ -145,7 +145,7 @@ def test_what_no_rule_can_decide_is_undecided(judged: Judged, reference: str, an
     [
         ("5", "x=3=5", "equation"),
         ("5", "x=2+2=4=5", "equation"),
-        ("2024-01-02", "2024-02-01", "date"),
+        ("2024-01-02", "01/02/2024", "date"),
         ("2024-01-02", "2021", "date"),
         ("1/2/2024", "\\frac{1}{4048}", "date"),
         ("3.30", "3:30", "date"),
@@ -198,7 +198,7 @@ def test_an_exclamation_mark_in_prose_is_not_read(make_case: Case, reference: st
     assert (boxed.outcome is Outcome.CORRECT) == (reference == "120")
 
 
-@pytest.mark.parametrize("answer", ["two", "Cannot be determined", "___", "5 + ", "\\frac{}{}", "1 2 3"])
+@pytest.mark.parametrize("answer", ["two apples", "Cannot be determined", "___", "5 + ", "\\frac{}{}", "1 2 3"])
 def test_what_is_no_mathematics_is_unparsed(judged: Judged, answer: str) -> None:
     verdict = judged("5", answer)
     assert verdict.outcome is Outcome.UNPARSED
@@ -206,10 +206,14 @@ def test_what_is_no_mathematics_is_unparsed(judged: Judged, answer: str) -> None
 
 
 @pytest.mark.parametrize("answer", ["9^{9^{9^9}}", "(10^9)!", "\\binom{10^8}{5000000}"])
-def test_what_hangs_is_undecided_in_time(judged: Judged, answer: str) -> None:
-    verdict = judged("5", answer, plugin=Math(seconds=0.3))
-    assert (verdict.outcome, verdict.reason) == (Outcome.UNDECIDED, "time_limit")
-    assert verdict.elapsed_ms < 10_000
+def test_what_would_hang_is_refused_or_stopped(judged: Judged, answer: str) -> None:
+    """The quick parser sees that it is too large; math-verify's, which reads what has bars, has to be killed."""
+    for text, reason in ((answer, "too_large"), (f"|{answer}|", "time_limit")):
+        verdict = judged("5", text, plugin=Math(seconds=0.3))
+        assert (verdict.outcome, verdict.reason) == (Outcome.UNDECIDED, reason)
+        hits = _compare.cache_info().hits
+        assert judged("5", text, plugin=Math(seconds=0.3)).reason == reason
+        assert _compare.cache_info().hits == hits + 1  # what hung once is remembered
 
 
 def test_an_equation_of_constants_that_holds_is_its_last_side(judged: Judged) -> None:
@@ -288,4 +292,4 @@ def test_agreement_with_the_labels_of_gsm8k_solutions(real_data: Path, make_case
                 undecided.append(verdict.extracted)
             else:
                 assert (verdict.outcome is Outcome.CORRECT) == row["is_correct"], (row["prompt_id"], verdict)
-    assert undecided == ["-1.8 billion", "10+John's age"]
+    assert undecided == ["10+John's age"]
