@@ -117,7 +117,9 @@ def start(judge: Callable[[list[Row]], Turn], cores: set[int]) -> Connection:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     context.Process(target=serve, args=(there, judge, cores), daemon=False).start()
-    here.send([Row("|x|+1", f"\\boxed{{1+|x|+{zero}-{zero}}}", "", "") for zero in range(1, 33)])  # starts its workers
+    here.send(
+        [Row("\\log x", f"\\boxed{{\\log x+{zero}-{zero}}}", "", "") for zero in range(1, 33)]
+    )  # starts its workers
     here.recv()
     return here
 

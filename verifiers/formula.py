@@ -1,7 +1,7 @@
 """Reads the common part of LaTeX's and plain text's formulas, and works out their values. Fast, and bounded in time.
 
 Rational arithmetic is exact (Fraction), everything else is done in mpmath to as many digits as are asked for, complex
-where it must be. Grammar: numbers, letters with subscripts, Greek letters, + - * / ^ !, brackets, \\frac, \\sqrt,
+where it must be. Grammar: numbers, letters with subscripts, Greek letters, + - * / ^ ! | |, brackets, \\frac, \\sqrt,
 \\binom, \\pi, e, i, and functions of one argument whose end is plain to see. What is outside of it, or has two
 readings, is `Outside`: another parser may try. Nothing here is simplified or proved.
 """
@@ -191,6 +191,10 @@ class _Reader:
             node = self.sum()
             self.expect(")" if token == "(" else "}")
             return node
+        if token == "|":
+            node = self.sum()
+            self.expect("|")
+            return ("abs", node)
         if token == "\\frac":
             return ("/", self.group(), self.group())
         if token == "\\binom":
@@ -211,7 +215,7 @@ class _Reader:
     def letter(self, token: str, subscript: str) -> Node:
         if token in ("e", "i") and not subscript:
             return (token,)
-        if self.peek() == "(" and token not in _FACTOR_LETTERS:
+        if self.peek() == "(" and (subscript or token not in _FACTOR_LETTERS):
             raise Outside("a function, or a product")
         name = token + re.sub(r"[{}]", "", subscript)
         self.names.add(name)
@@ -276,6 +280,8 @@ def _value(node: Node, at: Mapping[str, Fraction], mp: Any) -> Number:
     first, second = values[0], values[-1]
     if kind == "negative":
         return -first
+    if kind == "abs":
+        return abs(first) if isinstance(first, Fraction) else mp.mpc(abs(first))
     if kind == "^":
         return _power(first, second, mp)
     if kind in ("!", "binom"):
@@ -290,7 +296,10 @@ def _value(node: Node, at: Mapping[str, Fraction], mp: Any) -> Number:
         ):
             raise Undecidable("too_large")
         return result
-    return mp.mpc(getattr(mp, kind)(inexact(first)))
+    result = mp.mpc(getattr(mp, kind)(inexact(first)))
+    if not mp.isfinite(result):
+        raise Undecidable("not_a_number")
+    return result
 
 
 def inexact(value: Number) -> Any:

@@ -1,7 +1,7 @@
 """The one boundary between verifiers and the rest: whatever a verifier raises becomes UNDECIDED with a reason.
 
-Measures the time of each verdict. Does not choose verifiers, does not retry, and does not limit time: verifiers that
-run foreign code do that in `verifiers.worker`.
+Measures the time of each verdict. Does not choose verifiers and does not retry. Our own verifiers limit the time of
+what they cannot trust themselves; verifiers that others installed are run in a process that can be killed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tracemill.core.errors import EngineError
 from tracemill.core.markup import markup_named, split
 from tracemill.core.types import Item, Outcome, Prompt, Sampling, Trace, Verdict, Verifier
 from tracemill.verifiers.verdicts import Undecidable, verdict
+from tracemill.verifiers.worker import Pool
 
 BAD_REFERENCE, NO_REFERENCE = "bad_reference", "no_reference"
 """Codes of UNDECIDED: the reference cannot be read; the prompt has none and the verifier needs one."""
@@ -26,8 +27,12 @@ REASON_CHARS = 200
 """Longest reason that is kept of an unexpected error."""
 THREADS = 2 * (os.cpu_count() or 1)
 """Verdicts made at once by `judge_many`."""
+FOREIGN_SECONDS = 10.0
+"""CPU time of one verdict of an installed verifier that has no `seconds` of its own."""
 CHUNK = 64
 """Most items that a thread takes at a time."""
+
+_foreign = Pool(warm=os.getpid)
 
 
 def judge(prompt: Prompt, trace: Trace, verifiers: Iterable[Verifier]) -> tuple[Verdict, ...]:
@@ -41,7 +46,7 @@ def judge(prompt: Prompt, trace: Trace, verifiers: Iterable[Verifier]) -> tuple[
 def _judge_one(prompt: Prompt, trace: Trace, verifier: Verifier) -> Verdict:
     started = time.perf_counter()
     try:
-        result = verifier.verify(prompt, trace)
+        result = _verify(verifier, prompt, trace)
     except Undecidable as error:
         result = verdict(verifier, trace, Outcome.UNDECIDED, error.reason)
     except EngineError:
@@ -53,6 +58,15 @@ def _judge_one(prompt: Prompt, trace: Trace, verifier: Verifier) -> Verdict:
         # That there is none is no mistake where samples vote (`verify.majority`), so it has a code of its own.
         result = dataclasses.replace(result, reason=NO_REFERENCE + result.reason.removeprefix(BAD_REFERENCE))
     return dataclasses.replace(result, elapsed_ms=(time.perf_counter() - started) * 1000)
+
+
+def _verify(verifier: Verifier, prompt: Prompt, trace: Trace) -> Verdict:
+    """Our own verifiers guard what may hang or crash; an installed one runs in a process that can be killed."""
+    if type(verifier).__module__.startswith("tracemill."):
+        return verifier.verify(prompt, trace)
+    seconds = float(getattr(verifier, "seconds", FOREIGN_SECONDS))
+    result: Verdict = _foreign.call(type(verifier).verify, verifier, prompt, trace, seconds=seconds)
+    return result
 
 
 def judge_many(
