@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from tracemill.verifiers.expressions import BASED, REAL_LINE, differ, in_full, parse, places, same_value, subtract
-from tracemill.verifiers.formula import Number, Outside
+from tracemill.verifiers.formula import Number
+from tracemill.verifiers.grammar import Outside
 from tracemill.verifiers.normal_form import exact_number, is_rounding
 from tracemill.verifiers.structure import Items, Named, Relation, Scalar, Unreadable, Value, read
 from tracemill.verifiers.units import is_thing, measure

@@ -171,11 +171,18 @@ def _is_renamed(left: Evaluable, right: Evaluable) -> bool:
 
 
 def differ(first: Number, second: Number) -> bool:
-    """Whether two numbers are not the same: exactly where both are exact, else in their first digits."""
+    """Whether two numbers are not the same: exactly where both are exact, else in their first digits.
+
+    Raises Undecidable where these do not tell.
+    """
     difference = subtract(first, second)
     if isinstance(difference, Fraction):
         return difference != 0
-    return bool(abs(difference) * AGREE > max(abs(inexact(first)), abs(inexact(second))))
+    if abs(difference) * AGREE > max(abs(inexact(first)), abs(inexact(second))):
+        return True
+    if abs(difference) * DIGITS > 1:  # the last digits of a number so long that a whole one is lost in them
+        raise Undecidable("too_large")
+    return False
 
 
 def subtract(first: Number, second: Number) -> Number:

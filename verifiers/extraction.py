@@ -1,6 +1,6 @@
 """Finds the final answer in the text after the reasoning, or says why there is none.
 
-In this order: <answer>…</answer>; \\boxed{} or \\fbox{}; "#### x" (GSM8K); "the (final) answer is x"; the
+In this order: <answer>…</answer>; \\boxed{} or \\fbox{}; "#### x" (GSM8K); "the (final) answer is x", final first; the
 whole text where it is one short line. An empty or unclosed box, or final answers that differ, give no answer: never an
 earlier number. Text after a marked answer that gives another one (a retraction, "the answer is") is such a
 difference. Does not judge whether what it finds is mathematics.
@@ -155,13 +155,17 @@ def _final(marks: list[tuple[str, str]]) -> Found:
 
 
 def _in_prose(text: str, tagged: bool) -> Found:
-    phrases = [_value(match[1]) for match in _PHRASE.finditer(text)]
-    if phrases:
-        if not all(phrases):
+    phrases = list(_PHRASE.finditer(text))
+    final = [match for match in phrases if match[0].lower().startswith("final")]
+    values = [_value(match[1]) for match in final or phrases]
+    if values:
+        if not all(values):
             return Found(None, "no_answer")
-        if len({re.sub(r"\s+", "", value) for value in phrases}) > 1:
+        if len({re.sub(r"\s+", "", value) for value in values}) > 1:
             return Found(None, "several_answers")
-        return _single(phrases[-1])
+        if final and _contradicts(text[final[-1].end() :], values[-1]):
+            return Found(None, "several_answers")
+        return _single(values[-1])
     line = text.strip()
     if "\n" in line or len(line) > SHORT:
         return Found(None, "no_answer")

@@ -24,7 +24,7 @@ from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers import equality
 from tracemill.verifiers.dates import compare_dates, looks_like_date
 from tracemill.verifiers.extraction import extract
-from tracemill.verifiers.formula import Outside
+from tracemill.verifiers.grammar import Outside
 from tracemill.verifiers.normal_form import exact_number, is_grouped, is_rounding, normalise, other_readings
 from tracemill.verifiers.units import asks_otherwise
 from tracemill.verifiers.verdicts import Undecidable, verdict
@@ -51,6 +51,7 @@ class Math:
 
     name: ClassVar[str] = "math"
     version: ClassVar[str] = "3"
+    reference_is_answer: ClassVar[bool] = True
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's final answer. Raises Undecidable (bad reference, time limit, dead worker)."""
