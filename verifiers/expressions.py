@@ -178,9 +178,10 @@ def differ(first: Number, second: Number) -> bool:
     difference = subtract(first, second)
     if isinstance(difference, Fraction):
         return difference != 0
-    if abs(difference) * AGREE > max(abs(inexact(first)), abs(inexact(second))):
+    size = max(abs(inexact(first)), abs(inexact(second)))
+    if abs(difference) * AGREE > size:
         return True
-    if abs(difference) * DIGITS > 1:  # the last digits of a number so long that a whole one is lost in them
+    if size > AGREE:  # so long that a whole one is lost in its last digits
         raise Undecidable("too_large")
     return False
 

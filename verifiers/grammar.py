@@ -1,7 +1,7 @@
 """Reads the common part of LaTeX's and plain text's formulas into a tree. Fast, and works nothing out.
 
-Grammar: numbers, letters with subscripts, Greek letters, + - * / ^ ! and bars, brackets, \\frac, \\sqrt, \\binom, \\pi, e,
-i, and functions of one argument whose end is plain to see. What is outside of it, or has two readings, is `Outside`:
+Grammar: numbers, letters with subscripts, Greek letters, + - * / ^ ! and bars, brackets, \\frac, \\sqrt, \\binom, \\pi,
+e, i, and functions of one argument whose end is plain to see. What is outside of it, or has two readings, is `Outside`:
 another parser may try.
 """
 
