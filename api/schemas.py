@@ -62,7 +62,7 @@ class JobOut(BaseModel):
     id: str
     name: str
     state: JobState
-    progress: dict[str, Any] = Field(description="durable samples, tokens/s, ETA; empty before the first sample")
+    progress: dict[str, Any] = Field(description="durable samples, tokens/s, ETA; what the check of references found")
     error: str | None
     created_at: datetime
     updated_at: datetime
@@ -83,7 +83,7 @@ class JobList(BaseModel):
 
 
 class SqlIn(BaseModel):
-    """One SELECT over prompts, traces, verdicts, drops, datasets and metrics."""
+    """One SELECT over prompts, traces, verdicts, drops, datasets, audits and metrics."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -29,7 +29,9 @@ def settings_with(corpus: Path | None) -> Settings:
 
 
 def sql(
-    select: Annotated[str, typer.Argument(help="one SELECT over prompts, traces, verdicts, drops, datasets, metrics")],
+    select: Annotated[
+        str, typer.Argument(help="one SELECT over prompts, traces, verdicts, drops, datasets, audits, metrics")
+    ],
     corpus: CorpusOption = None,
     output: Annotated[Literal["table", "jsonl", "csv"], typer.Option("--format", help="table, jsonl or csv")] = "table",
 ) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tracemill.cli import corpus, doctor, model, plugins, run, serve, verify
+from tracemill.cli import audit, corpus, doctor, model, plugins, run, serve, verify
 from tracemill.core.errors import CorpusError, TracemillError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("sql")(corpus.sql)
 app.command("show")(corpus.show)
 app.command("export")(corpus.export)
 app.command("verify")(verify.verify)
+app.command("audit")(audit.audit)
 app.add_typer(model.app, name="model")
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)

@@ -13,11 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from tracemill.pipelines.generation import Progress
+from tracemill.pipelines.references import ReferenceCheck, check_lines
 from tracemill.pipelines.runner import Watch
 
 STAGES = {
+    "checking": "checking the references",
     "loading": "loading the model",
     "generating": "generating",
+    "labelling": "labelling by majority",
     "sifting": "sifting",
     "selecting": "selecting",
 }
@@ -42,6 +45,8 @@ def progress_display(total: int) -> Iterator[Watch]:
         yield Watch(
             on_stage=lambda stage: bar.update(task, description=STAGES[stage]),
             on_progress=lambda progress: bar.update(task, completed=progress.durable, figures=figures(progress)),
+            on_checking=lambda done, total: bar.update(task, figures=f"{done:,}/{total:,} references"),
+            on_references=lambda found: _print_check(found, bar.console),
         )
 
 
@@ -55,7 +60,22 @@ def _plain_lines() -> Watch:
             last = now
             typer.echo(f"  {progress.durable:,}/{progress.total:,} samples  {figures(progress)}")
 
-    return Watch(on_stage=lambda stage: typer.echo(f"{STAGES[stage]} …"), on_progress=on_progress)
+    def on_checking(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_EVERY_S and done < total:
+            last = now
+            typer.echo(f"  {done:,}/{total:,} references")
+
+    def on_stage(stage: str) -> None:
+        typer.echo(f"{STAGES[stage]} …")
+
+    return Watch(on_stage, on_progress, on_checking, lambda found: _print_check(found, Console(soft_wrap=True)))
+
+
+def _print_check(found: ReferenceCheck, console: Console) -> None:
+    for line in check_lines(found):
+        console.print(line, markup=False, highlight=False)
 
 
 def figures(progress: Progress) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.jobs import JobState, JobStore
 from tracemill.pipelines.plan import Plan, make_plan
+from tracemill.pipelines.references import ReferenceCheck
 from tracemill.pipelines.report import cost_line, funnel_lines
 from tracemill.pipelines.runner import Result, Watch, run_job
 
@@ -51,8 +53,13 @@ def _run_recorded(plan: Plan, here: Settings, watch: Watch, store: JobStore, aga
         durable = progress.durable
         watch.on_progress(progress)
 
+    def on_references(found: ReferenceCheck) -> None:
+        store.set_references(plan.job_id, found)
+        watch.on_references(found)
+
     try:
-        result = asyncio.run(_until_signal(plan, here, Watch(watch.on_stage, on_progress)))
+        told = replace(watch, on_progress=on_progress, on_references=on_references)
+        result = asyncio.run(_until_signal(plan, here, told))
     except asyncio.CancelledError as error:
         store.set_state(plan.job_id, JobState.STOPPED)
         counted = f"{durable:,} of {plan.samples:,} samples are durable" if durable else "what was durable is kept"
@@ -85,6 +92,9 @@ def _print_result(plan: Plan, result: Result) -> None:
     if result.progress is not None:
         for reason, count in result.progress.refused.items():
             typer.echo(f"{count:,} requests were refused by the engine: {reason}")
+    if result.labelled is not None:
+        done = result.labelled
+        typer.echo(f"{done.labelled:,} of {done.prompts:,} prompts without gold answer were labelled by majority")
     version = result.dataset
     state = "new" if version.is_new else "unchanged"
     if not version.rows:

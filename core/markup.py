@@ -78,9 +78,15 @@ class Split:
 
 
 def split(text: str, markup: Markup) -> Split:
-    """Split a completion, prefill included. Tags count once, in order, with nothing outside (R1's format reward)."""
+    """Split a completion, prefill included. Tags count once, in order, with nothing outside (R1's format reward).
+
+    Outside is what stands before <think> and, with answer tags, between </think> and <answer> and after </answer>.
+    Without answer tags (`boxed`, `native`) all that follows </think> is the answer, prose around the box included.
+    """
     tags = ["<think>", "</think>"] + (["<answer>", "</answer>"] if markup.answer_tags else [])
-    faults = ["repeated_tag"] if any(text.count(tag) > 1 for tag in tags) else []
+    places = [text.find(tag) for tag in tags if tag in text]
+    broken = {"repeated_tag": any(text.count(tag) > 1 for tag in tags), "wrong_order": places != sorted(places)}
+    faults = [fault for fault, is_so in broken.items() if is_so]
     head, tail = _cut(text, markup, faults)
     before, opened, reasoning = head.partition("<think>")
     if not opened:
@@ -88,8 +94,11 @@ def split(text: str, markup: Markup) -> Split:
     elif before.strip():
         faults.append("text_outside")
         reasoning = head
+    if markup.answer_tags:
+        missing = {"no_answer_open": "<answer>" not in text, "no_answer_close": "</answer>" not in text}
+        faults += [fault for fault, is_so in missing.items() if is_so]
     answer = _answer(tail, markup, faults)
-    if not reasoning.strip() and "no_think" not in faults:
+    if _is_blank(reasoning) and "no_think" not in faults:
         faults.append("empty_reasoning")
     if _CONTROL.search(reasoning) or _CONTROL.search(answer):
         faults.append("control_token")
@@ -103,8 +112,6 @@ def _cut(text: str, markup: Markup, faults: list[str]) -> tuple[str, str]:
         head, _, tail = text.partition("</think>")
         if not has_open:
             faults.append("no_open_tag")
-        elif "<think>" not in head:
-            faults.append("wrong_order")
         return head, tail
     faults.append("no_close_tag" if has_open else "no_think")
     if markup.answer_tags and "<answer>" in text:
@@ -118,35 +125,36 @@ def _answer(tail: str, markup: Markup, faults: list[str]) -> str:
     answer = tail.strip()
     if markup.answer_tags:
         start, end = tail.find("<answer>"), tail.find("</answer>")
-        if start < 0:
-            faults.append("no_answer_open")
-        if end < 0:
-            faults.append("no_answer_close")
-        if start >= 0 and end >= 0:
-            if end < start:
-                faults.append("wrong_order")
-            elif tail[:start].strip() or tail[end + len("</answer>") :].strip():
+        if 0 <= start < end:
+            if tail[:start].strip() or tail[end + len("</answer>") :].strip():
                 faults.append("text_outside")
             else:
                 answer = tail[start + len("<answer>") : end].strip()
-    if not answer:
+    if _is_blank(answer):
         faults.append("empty_answer")
     elif markup.boxed and not _has_box(answer):
         faults.append("no_box")
     return answer
 
 
+def _is_blank(text: str) -> bool:
+    """Nothing to be seen: white space, zero-width and control characters."""
+    return not any(letter.isprintable() and not letter.isspace() for letter in text)
+
+
 def _has_box(answer: str) -> bool:
-    """At least one \\boxed{}, each of them closed and not empty."""
-    pieces = answer.split("\\boxed{")[1:]
-    return bool(pieces) and all(_closed(r"\boxed{".join(pieces[index:])) for index in range(len(pieces)))
-
-
-def _closed(text: str) -> bool:
-    """Whether the brace that was opened before the text closes in it, with something between."""
-    depth = 1
-    for match in re.finditer(r"\\.|[{}]", text, re.DOTALL):
-        depth += (match[0] == "{") - (match[0] == "}")
-        if depth == 0:
-            return bool(text[: match.start()].strip())
-    return False
+    """At least one \\boxed{}, each of them closed and not empty. One pass, however many there are."""
+    opened: list[int | None] = []  # where the content of each open box begins; None for a brace that is no box's
+    found = False
+    for match in re.finditer(r"\\boxed\{|\\(?!\\?boxed\{).|[{}]", answer, re.DOTALL):
+        if match[0].endswith("}") and match[0] != "\\}":
+            if (start := opened.pop() if opened else None) is None:
+                continue
+            if _is_blank(answer[start : match.start()]):
+                return False
+            found = True
+        elif match[0] == "{":
+            opened.append(None)
+        elif match[0] == "\\boxed{":
+            opened.append(match.end())
+    return found and not any(opened)

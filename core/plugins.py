@@ -36,6 +36,8 @@ class VerifierExample:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     reasoning: str = "Some reasoning."
     faults: tuple[str, ...] = ()
+    replies: tuple[str, ...] = ()
+    """What the model of a verifier that asks one replies, in turn; CODE stands for the request's own code."""
 
 
 @dataclass(frozen=True, slots=True)

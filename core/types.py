@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+LabelSource = Literal["gold", "majority", "judge"]
+"""What says that an answer is right: the prompt's reference, most samples of the prompt, or a model."""
 
 
 class Outcome(StrEnum):
@@ -74,6 +77,8 @@ class Request:
     """Text that opens the assistant's turn; not part of the completion."""
     stop: tuple[str, ...] = ()
     """Strings that end the generation; the one that did is kept at the end of the text."""
+    json_schema: str | None = None
+    """JSON Schema as text: the engine can write nothing else than JSON that it allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,10 @@ class Verdict:
     extracted: str | None = None
     """The answer that was judged."""
     elapsed_ms: float = 0.0
+    label_source: LabelSource = "gold"
+    """Where what it was judged against came from."""
+    label: str | None = None
+    """What it was judged against, where that is not the prompt's own reference: a majority's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,11 @@ class Item:
 
 
 class Verifier(Protocol):
-    """Judges one trace. Synchronous and pure; may raise: the boundary in `verifiers.judging` makes that UNDECIDED."""
+    """Judges one trace. Synchronous and pure; may raise: the boundary in `verifiers.judging` makes that UNDECIDED.
+
+    One whose references are answers, so that samples can be compared with each other (`verify.majority`), says so:
+    `reference_is_answer: ClassVar[bool] = True`. A schema, a pattern or a test is none.
+    """
 
     @property
     def name(self) -> str: ...

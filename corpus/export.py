@@ -124,7 +124,7 @@ def _rows(corpus: Corpus, dataset: DatasetVersion, render: Render) -> Iterator[R
             "domain": prompt.domain,
             "model": trace.model,
             "verifier": prompt.verifier,
-            "reference": prompt.reference,
+            "reference": prompt.reference if row["label"] is None else row["label"],
             "label_source": row["label_source"],
             "completion_tokens": trace.completion_tokens,
         }

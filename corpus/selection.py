@@ -81,7 +81,7 @@ def select(corpus: Corpus, job_id: str, policy: str, name: str, selection: Selec
         chosen = _chosen(corpus, job_id, policy, selection)
         if not chosen:
             return DatasetVersion(name, 0, 0, job_id, policy, selection)
-        if latest and (latest[0]["trace_ids"], latest[0]["selection"]) == (chosen, how):
+        if latest and (latest[0]["chosen"], latest[0]["selection"]) == (chosen, how):
             return DatasetVersion(name, last, len(chosen), job_id, policy, selection)
         version = last + 1
         rows = _rows(chosen, name, version, job_id, how)
@@ -116,16 +116,18 @@ def find(corpus: Corpus, name: str, version: int | None = None) -> DatasetVersio
     return versions[version]
 
 
-def _chosen(corpus: Corpus, job_id: str, policy: str, selection: Selection) -> list[str]:
-    """Trace ids, prompt by prompt, the first of each prompt first."""
-    sql = f"SELECT trace_id FROM ({named_sql('standing')}) WHERE stage IS NULL ORDER BY prompt_id, place"
-    values = {"job": job_id, "policy": policy, **selection.values()}
-    return [row["trace_id"] for row in corpus.rows(sql, values)]
+def _chosen(corpus: Corpus, job_id: str, policy: str, selection: Selection) -> list[tables.Row]:
+    """Trace ids with the source of their label, prompt by prompt, the first of each prompt first."""
+    sql = f"""
+        SELECT s.trace_id, m.label_source, m.label
+        FROM ({named_sql("standing")}) s
+        JOIN metrics m ON m.trace_id = s.trace_id
+        WHERE s.stage IS NULL
+        ORDER BY s.prompt_id, s.place
+    """
+    return corpus.rows(sql, {"job": job_id, "policy": policy, **selection.values()})
 
 
-def _rows(trace_ids: list[str], name: str, version: int, job_id: str, selection: str) -> list[tables.Row]:
+def _rows(chosen: list[tables.Row], name: str, version: int, job_id: str, selection: str) -> list[tables.Row]:
     shared = {"name": name, "version": version, "job_id": job_id, "selection": selection, "created_at": tables.now()}
-    return [
-        shared | {"trace_id": trace_id, "position": position, "label_source": "gold"}
-        for position, trace_id in enumerate(trace_ids)
-    ]
+    return [shared | row | {"position": position} for position, row in enumerate(chosen)]

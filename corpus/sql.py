@@ -1,7 +1,7 @@
 """Guarded SQL: one read-only query by somebody we do not trust, in a child process with limits.
 
-Offers the views prompts, traces, verdicts, drops, datasets, latest_verdicts and metrics. What the child may do stands
-in `corpus.sql_child`; here are the deadline and the words for what went wrong.
+Offers the views prompts, traces, verdicts, drops, datasets, audits, latest_verdicts and metrics. What the child
+may do stands in `corpus.sql_child`; here are the deadline and the words for what went wrong.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def query(root: Path, sql: str, *, seconds: float, memory_mb: int, rows: int) ->
 def _request(corpus: Corpus) -> dict[str, Any]:
     """The views over names that do not tell where the files are, and what the names stand for."""
     names = {
-        table: {f"{table}/{number}.parquet": path for number, path in enumerate(paths)}
+        table: {
+            f"{table}/{views.SCHEMA if path.endswith(f'/{views.SCHEMA}') else f'{number}.parquet'}": path
+            for number, path in enumerate(paths)
+        }
         for table, paths in corpus.files().items()
     }
     hidden = {table: [f"corpus://{name}" for name in paths] for table, paths in names.items()}

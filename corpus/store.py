@@ -1,4 +1,4 @@
-"""The corpus: a folder of five append-only Delta tables that any number of processes may write to at once.
+"""The corpus: a folder of six append-only Delta tables that any number of processes may write to at once.
 
 Nothing is changed or deleted. Every write carries an application transaction, an (id, version) pair that Delta records
 with the commit: a batch that is written again is a no-op, and of two writers that read before they write, one loses the
@@ -25,12 +25,12 @@ from tracemill.core.types import Drop, Item, Prompt, Trace, Verdict
 from tracemill.corpus import tables, views
 from tracemill.corpus.disk import durable, first_line, sync_commit
 from tracemill.corpus.tables import SCHEMAS, Row
+from tracemill.corpus.upgrade import FORMAT, upgrade
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MARKER = "corpus.json"
-_FORMAT = {"format": 1}
 _ODD = set("%*?[]\\")  # percent escapes, wildcards, and what is taken for a slash
 _TRIES = 100  # lost races before giving up; each means that another writer got through
 
@@ -55,7 +55,9 @@ class Corpus:
                 raise CorpusError(f"{root}: is not a corpus (no {MARKER}) and not empty; name a new folder")
             with durable(root):
                 root.mkdir(parents=True, exist_ok=True)
-                marker.write_text(json.dumps(_FORMAT))
+                marker.write_text(json.dumps({"format": FORMAT}))
+        else:
+            upgrade(root, marker)
         for name, schema in SCHEMAS.items():
             if not (root / name / "_delta_log").is_dir():
                 with durable(root):
@@ -70,8 +72,12 @@ class Corpus:
             raise CorpusError(f"{self.root / table}: cannot be read ({first_line(error)}); is it a corpus?") from error
 
     def files(self) -> dict[str, list[str]]:
-        """Current Parquet files of every table."""
-        return {name: sorted(map(unquote, self.delta(name).file_uris())) for name in SCHEMAS}
+        """Current Parquet files of every table, with the one that `corpus.upgrade` may have put beside them."""
+        found = {name: sorted(map(unquote, self.delta(name).file_uris())) for name in SCHEMAS}
+        for name, files in found.items():
+            schema = self.root / name / views.SCHEMA
+            files += [str(schema)] if files and schema.is_file() else []
+        return found
 
     @contextmanager
     def connect(self) -> Iterator[DuckDBPyConnection]:
@@ -125,6 +131,12 @@ class Corpus:
         rows = {prompt.id: tables.prompt_row(prompt, created_at) for prompt in prompts}
         return self._insert("prompts", list(rows.values()), "id", "true", {}, "prompts")
 
+    def add_verdicts(self, app_id: str, verdicts: Sequence[Verdict], created_at: int) -> None:
+        """Append verdicts that were made later than those of the ledger; the caller sees to it that they are new."""
+        rows = tables.arrow("verdicts", [tables.verdict_row(verdict, created_at) for verdict in verdicts])
+        while not self.append("verdicts", rows, app_id, self.last("verdicts", app_id) + 1):
+            pass  # another writer had that number
+
     def add_drops(self, job_id: str, policy: str, drops: Iterable[Drop]) -> int:
         """Add the drops of a job under a filter policy; the first drop of a trace stands. Returns how many were new."""
         created_at = tables.now()
@@ -161,6 +173,10 @@ class Corpus:
     def _items(self, job_id: str, accepted: bool) -> Iterator[Item]:
         values = {"job": job_id, "accepted": accepted}
         return map(tables.item_of, self.stream(views.named_sql("items"), values))
+
+    def items(self, trace_ids: Sequence[str]) -> Iterator[Item]:
+        """These traces with their prompts, in no order."""
+        return map(tables.item_of, self.stream(views.named_sql("chosen"), {"ids": list(trace_ids)}))
 
     def prompt(self, prompt_id: str) -> Prompt:
         """Raises InputError where there is none."""

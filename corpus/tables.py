@@ -1,4 +1,4 @@
-"""The five tables of a corpus as Arrow schemas, and the one place where the house's types become rows and back.
+"""The six tables of a corpus as Arrow schemas, and the one place where the house's types become rows and back.
 
 A row holds plain JSON values only (times are microseconds since 1970), so that the ledger's lines and the Delta tables
 are written from the same rows. Knows neither Delta nor DuckDB.
@@ -41,7 +41,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     ),
     "verdicts": _schema(
         trace_id=_TEXT, verifier=_TEXT, version=_TEXT, outcome=_TEXT, score=_REAL, reason=_TEXT, extracted=_TEXT,
-        elapsed_ms=_REAL, created_at=_TIME,
+        elapsed_ms=_REAL, created_at=_TIME, label_source=_TEXT, label=_TEXT,
     ),
     "drops": _schema(
         trace_id=_TEXT, filter=_TEXT, version=_TEXT, reason=_TEXT, detail=_TEXT, job_id=_TEXT, policy=_TEXT,
@@ -49,10 +49,19 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     ),
     "datasets": _schema(
         name=_TEXT, version=_INT, trace_id=_TEXT, position=_INT, label_source=_TEXT, job_id=_TEXT, selection=_TEXT,
-        created_at=_TIME,
+        created_at=_TIME, label=_TEXT,
+    ),
+    "audits": _schema(
+        audit_id=_TEXT, scope=_TEXT, job_id=_TEXT, trace_id=_TEXT, prompt_id=_TEXT, stratum=_TEXT, stratum_size=_INT,
+        place=_INT, verifier=_TEXT, version=_TEXT, outcome=_TEXT, reason=_TEXT, checker=_TEXT, checker_version=_TEXT,
+        checker_options=_TEXT, checker_outcome=_TEXT, checker_reason=_TEXT, checker_extracted=_TEXT, seed=_INT,
+        label=_TEXT, created_at=_TIME,
     ),
 }  # fmt: skip
-"""Columns of each table. `metadata` and `selection` are JSON text."""
+"""Columns of each table. `metadata`, `selection` and `checker_options` are JSON text.
+
+A new column goes to the end of its table, and `corpus.upgrade.FORMAT` up by one: corpora without it get it when opened.
+"""
 
 
 def arrow(name: str, rows: Sequence[Row]) -> pa.Table:

@@ -15,6 +15,10 @@ import pyarrow as pa
 from tracemill.core.errors import CorpusError
 from tracemill.corpus.tables import SCHEMAS
 
+SCHEMA = "_schema.parquet"
+"""An empty file with all columns, beside the files of a table that got columns when it had rows already."""
+_DEFAULTS = {("verdicts", "label_source"): "'gold'"}
+"""What NULL stands for in rows that were written before their table had the column."""
 _TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
@@ -31,23 +35,27 @@ def named_sql(name: str) -> str:
 
 def statements(files: Mapping[str, Sequence[str]]) -> str:
     """SQL that makes all views over these Parquet files. Times are shown in UTC, without a time zone."""
-    views = [
-        f"CREATE VIEW {name} AS SELECT * REPLACE (created_at AT TIME ZONE 'UTC' AS created_at) FROM "
-        f"{_scan(files[name]) if files[name] else _nothing(name)};"
-        for name in SCHEMAS
-    ]
+    views = [f"CREATE VIEW {name} AS SELECT {_columns(name)} FROM ({_rows(name, files[name])});" for name in SCHEMAS]
     return "\n".join([*views, named_sql("views")])
 
 
-def _scan(files: Sequence[str]) -> str:
+def _columns(name: str) -> str:
+    defaults = [f"coalesce({column}, {value}) AS {column}" for (of, column), value in _DEFAULTS.items() if of == name]
+    replaced = ", ".join([*defaults, "created_at AT TIME ZONE 'UTC' AS created_at"])
+    return f"* REPLACE ({replaced})"
+
+
+def _rows(name: str, files: Sequence[str]) -> str:
+    """A table without files yet still has its columns; where older files lack some, the file SCHEMA names them all.
+
+    Not a UNION with such a row of NULLs: DuckDB 2.0 then takes the table for tiny and joins it in ruinous orders.
+    """
+    if not files:
+        columns = ", ".join(f"NULL::{_TYPES[field.type]} AS {field.name}" for field in SCHEMAS[name])
+        return f"SELECT {columns} WHERE false"
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return f"read_parquet([{quoted}])"
-
-
-def _nothing(name: str) -> str:
-    """A table without files yet still has its columns."""
-    columns = ", ".join(f"NULL::{_TYPES[field.type]} AS {field.name}" for field in SCHEMAS[name])
-    return f"(SELECT {columns} WHERE false)"
+    is_mixed = any(file.endswith(f"/{SCHEMA}") for file in files)
+    return f"FROM read_parquet([{quoted}]{', union_by_name = true' if is_mixed else ''})"
 
 
 @contextmanager

@@ -1,15 +1,21 @@
 -- What both trusted and guarded queries see, on top of one view for each table.
 
 CREATE VIEW latest_verdicts AS
-SELECT trace_id, verifier, latest.outcome AS outcome, latest.reason AS reason
+SELECT trace_id, verifier, latest.version AS version, latest.outcome AS outcome, latest.reason AS reason,
+    latest.extracted AS extracted, latest.label_source AS label_source, latest.label AS label,
+    latest.created_at AS created_at
 FROM (
     SELECT trace_id, verifier,
-        arg_max({'outcome': outcome, 'reason': reason}, (created_at, version, outcome, reason)) AS latest
+        arg_max({
+            'version': version, 'outcome': outcome, 'reason': reason, 'extracted': extracted,
+            'label_source': label_source, 'label': label, 'created_at': created_at
+        }, (created_at, version, outcome, reason)) AS latest
     FROM verdicts
     GROUP BY trace_id, verifier
 );
 
--- One row for each trace, without its text. `outcome` and `reason` are those of the prompt's own verifier.
+-- One row for each trace, without its text. `outcome`, `reason`, `label_source` and `label` are those of the verdict of the
+-- prompt's own verifier.
 CREATE VIEW metrics AS
 WITH judged AS (
     SELECT trace_id, bool_and(outcome = 'correct') AS all_correct
@@ -19,6 +25,7 @@ WITH judged AS (
 SELECT
     t.id AS trace_id, t.job_id, t.prompt_id, p.domain, p.source, p.verifier, t.model, t.sample,
     len(t.faults) = 0 AS well_formed, t.faults[1] AS fault, own.outcome, own.reason,
+    own.label_source, own.label,
     coalesce(len(t.faults) = 0 AND own.outcome = 'correct' AND judged.all_correct, false) AS correct,
     length(t.reasoning) AS reasoning_chars, length(t.answer) AS answer_chars,
     t.prompt_tokens, t.completion_tokens, t.finish_reason, t.created_at

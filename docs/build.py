@@ -84,6 +84,8 @@ def recipe_keys() -> Page:
         "prompts.examples": recipe.ExampleSection,
         "generate": recipe.GenerateSection,
         "verify": recipe.VerifySection,
+        "verify.majority": recipe.MajoritySection,
+        "judge": recipe.JudgeSection,
         "filters": recipe.FilterSection,
         "select": recipe.SelectSection,
     }

@@ -25,8 +25,8 @@ def model_folder(name: str, cache: Path) -> Path:
     return cache.expanduser() / "models" / name
 
 
-def resolve(model: str, cache: Path) -> str:
-    """What vLLM is given for a recipe's `model`. Raises SetupError where a packaged model is not fetched yet."""
+def resolve(model: str, cache: Path, where: str = "generate.model") -> str:
+    """What vLLM is given for a recipe's model. Raises SetupError where a packaged one is not fetched yet."""
     if model in PACKAGED:
         folder = model_folder(model, cache)
         if not (folder / "config.json").is_file():
@@ -35,11 +35,11 @@ def resolve(model: str, cache: Path) -> str:
     if model.startswith((".", "/", "~")):
         folder = Path(model).expanduser()
         if not (folder / "config.json").is_file():
-            raise InputError(f"generate.model: {folder} is not a model folder (it has no config.json)")
+            raise InputError(f"{where}: {folder} is not a model folder (it has no config.json)")
         return str(folder.resolve())
     if "/" not in model:
         raise InputError(
-            f"generate.model: unknown model {model!r}{nearest(model, PACKAGED)}; a folder starts with ./ or /, "
+            f"{where}: unknown model {model!r}{nearest(model, PACKAGED)}; a folder starts with ./ or /, "
             "a hub model is owner/name"
         )
     return model

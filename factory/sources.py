@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,12 @@ class Columns:
     """How the rows of a file become prompts: the names of the columns, and what holds for all rows."""
 
     text: str = "prompt"
-    reference: str = "answer"
+    reference: str | None = "answer"
+    """None where the file has no gold answers. A column that is named must be there, for the name may be misspelt."""
     verifier: str = "math"
     domain: str = "math"
+    needs_reference: Callable[[Prompt], bool] = lambda prompt: True
+    """Says of a prompt without gold answer whether its row is to be refused."""
 
 
 def reasoning_gym_prompts(task: str, count: int, seed: int, options: Mapping[str, Any], where: str) -> Iterator[Prompt]:
@@ -112,14 +115,14 @@ def _opened(path: Path, where: str) -> Any:
 def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: str, where: str) -> Prompt:
     """The row as a prompt; its other columns become metadata."""
     for field, column in (("text", columns.text), ("reference", columns.reference)):
-        if column not in row:
+        if column is not None and column not in row:
             names = ", ".join(row)
             raise InputError(f"{place}: no column {column!r} (the row has: {names}); set {where}.columns.{field}")
-        if row[column] is None or not str(row[column]).strip():
-            raise InputError(f"{place}: column {column!r} is empty")
-    text, reference = str(row[columns.text]), str(row[columns.reference])
+    text, reference = _cell(row, columns.text), _cell(row, columns.reference)
+    if not text:
+        raise InputError(f"{place}: column {columns.text!r} is empty")
     rest = {name: value for name, value in row.items() if name not in (columns.text, columns.reference)}
-    return Prompt(
+    prompt = Prompt(
         id=prompt_id(text, columns.verifier, reference),
         text=text,
         domain=columns.domain,
@@ -128,3 +131,16 @@ def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: st
         source=source,
         metadata=json.loads(json.dumps(rest, default=str)),
     )
+    if not reference and columns.needs_reference(prompt):
+        what = "no gold answer" if columns.reference is None else f"column {columns.reference!r} is empty"
+        raise InputError(
+            f"{place}: {what}, and {columns.verifier} needs one; add it, or let samples vote (verify.majority, with "
+            "math, numeric, choice or exact)"
+        )
+    return prompt
+
+
+def _cell(row: Mapping[str, Any], column: str | None) -> str:
+    """The cell's text as it stands; "" where it is null or blank."""
+    value = None if column is None else row[column]
+    return "" if value is None or not str(value).strip() else str(value)

@@ -85,15 +85,11 @@ class ThinkFormat:
 
     def trace(self, prompt: Prompt, job_id: str, sample: int, model: str, request: Request, done: Completion) -> Trace:
         """The completion as a trace: split into reasoning and answer, with what is wrong with it."""
-        if done.reasoning is None:
-            parts = split(request.prefill + done.text, self.markup)
-            reasoning, answer, faults = parts.reasoning, parts.answer, parts.faults
-        else:
-            reasoning, answer = done.reasoning.strip(), done.text.strip()
-            found = {"no_think": not reasoning, "empty_answer": not answer}
-            faults = tuple(fault for fault, is_so in found.items() if is_so)
-        if done.finish_reason == "length":
-            faults = (*faults, "cut_off")
+        text = request.prefill + done.text
+        if done.reasoning is not None:  # split by the engine: the same rules hold for it
+            text = f"<think>\n{done.reasoning}\n</think>\n{done.text}" if done.reasoning.strip() else done.text
+        parts = split(text, self.markup)
+        faults = (*parts.faults, "cut_off") if done.finish_reason == "length" else parts.faults
         return Trace(
             id=request.id,
             prompt_id=prompt.id,
@@ -101,8 +97,8 @@ class ThinkFormat:
             sample=sample,
             model=model,
             thinking=self.markup.name,
-            reasoning=reasoning,
-            answer=answer,
+            reasoning=parts.reasoning,
+            answer=parts.answer,
             faults=faults,
             sampling=request.sampling,
             prompt_tokens=done.prompt_tokens,

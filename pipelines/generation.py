@@ -20,11 +20,12 @@ from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.ids import sample_seed, trace_id
 from tracemill.core.types import Completion, Engine, Outcome, Request, Sampling, Trace, Verdict
 from tracemill.pipelines.plan import Plan, Task
-from tracemill.verifiers.judging import judge
+from tracemill.verifiers.judge import Judge
+from tracemill.verifiers.judging import judge as verdicts_of
 
 Sample = tuple[Trace, tuple[Verdict, ...]]
 JUDGES = 2 * (os.cpu_count() or 1)
-"""Verdicts made at once; each waits for a process of its own or takes microseconds."""
+"""Verdicts made at once; each waits for a process of its own or takes microseconds. A judge's engine takes more."""
 
 Work = Iterator[tuple[Task, int]]
 Finished = asyncio.Queue[Sample | None]
@@ -79,7 +80,6 @@ class Generation:
     _tokens: Counter[str] = field(default_factory=Counter)
     _refused: Counter[str] = field(default_factory=Counter)
     _judging: set[asyncio.Task[None]] = field(default_factory=set)
-    _judges: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(JUDGES, "judge"))
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ledger"))
     """Threads of its own, so that a finished sample never waits behind slow verdicts to become durable."""
     _started: float = 0.0
@@ -104,12 +104,18 @@ class Generation:
             seconds=time.monotonic() - self._started,
         )
 
-    async def run(self, engine: Engine) -> Progress:
-        """Make what is missing durable. Raises EngineError or CorpusError on failure.
+    async def run(self, engine: Engine, judge: Judge | None = None) -> Progress:
+        """Make what is missing durable. `judge` has its engine, for a plan that needs one.
 
-        Cancelled or failed, it first makes durable what the engine has finished.
+        Raises EngineError or CorpusError on failure. Cancelled or failed, it first makes durable what the engine has
+        finished; but without a judge's engine there are no verdicts, so those samples are made again by the next run.
         """
         self._started = time.monotonic()
+        if judge is not None:
+            self.plan = self.plan.with_judge(judge)
+        section = self.plan.judge_section
+        self._judges = ThreadPoolExecutor(JUDGES if section is None else max(JUDGES, section.concurrency), "judge")
+        self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._durable_before = self.plan.samples - sum(1 for _ in self.missing())
         # So many finished samples may wait for their verdicts before the engine is asked for no more.
         self._waiting = asyncio.Semaphore(4 * self.plan.recipe.generate.concurrency)
@@ -117,15 +123,17 @@ class Generation:
         making = asyncio.create_task(self._make_all(engine, self.missing(), finished))
         recording = asyncio.create_task(self._record_all(finished))
         try:
-            await asyncio.wait({making, recording}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((making, recording, self._failure), return_when=asyncio.FIRST_COMPLETED)
         finally:
             making.cancel()  # nothing happens where it is done
             (made,) = await asyncio.gather(making, return_exceptions=True)
-            await asyncio.gather(*self._judging)  # what the engine has finished is paid for
+            await asyncio.gather(*self._judging, return_exceptions=True)  # what the engine has finished is paid for
             finished.put_nowait(None)
             await recording
             self._judges.shutdown(wait=False)
             self._writer.shutdown(wait=False)
+        if self._failure.done():
+            raise self._failure.result()
         if isinstance(made, BaseExceptionGroup):
             raise made.exceptions[0]
         if isinstance(made, BaseException):
@@ -140,6 +148,8 @@ class Generation:
         async with asyncio.TaskGroup() as group:
             for _ in range(sequences + max(8, sequences // 8)):
                 group.create_task(self._make(engine, work, finished))
+        if self._judging:
+            await asyncio.wait(self._judging)  # stopped here too, the run still waits for them (`run`)
 
     async def _make(self, engine: Engine, work: Work, finished: Finished) -> None:
         for task, sample in work:
@@ -153,16 +163,23 @@ class Generation:
                 continue
             judging = asyncio.create_task(self._judge(task, sample, request, done, finished))
             self._judging.add(judging)
-            judging.add_done_callback(self._judging.discard)
+            judging.add_done_callback(self._judged)
 
     async def _judge(self, task: Task, sample: int, request: Request, done: Completion, finished: Finished) -> None:
         model = self.plan.recipe.generate.model_name
         trace = task.thinking.trace(task.prompt, self.plan.job_id, sample, model, request, done)
         verifiers = self.plan.judges[task.prompt.verifier]
         loop = asyncio.get_running_loop()
-        verdicts = await loop.run_in_executor(self._judges, judge, task.prompt, trace, verifiers)
+        verdicts = await loop.run_in_executor(self._judges, verdicts_of, task.prompt, trace, verifiers)
         finished.put_nowait((trace, verdicts))
         self._waiting.release()
+
+    def _judged(self, judging: asyncio.Task[None]) -> None:
+        """A verdict that could not even be UNDECIDED (a judge's engine died) ends the run."""
+        self._judging.discard(judging)
+        error = None if judging.cancelled() else judging.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_result(error)
 
     def request(self, task: Task, sample: int) -> Request:
         """What the engine is asked for one sample."""

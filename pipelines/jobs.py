@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tracemill.core.errors import InputError, NotFound, SetupError, nearest
 from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.recipe import Recipe
+from tracemill.pipelines.references import ReferenceCheck
 
 Runner = Literal["command", "service"]
 """Who runs a job: a service starts its own again after a crash, but not one that a person's command runs."""
@@ -126,9 +127,16 @@ class JobStore:
             "tokens_per_s": round(progress.tokens_per_s, 1),
             "eta_s": None if progress.eta_s is None else round(progress.eta_s),
         }
+        self._add_progress(job_id, plain)
+
+    def set_references(self, job_id: str, found: ReferenceCheck) -> None:
+        """Record what the check of the job's references has found."""
+        self._add_progress(job_id, {"references": asdict(found)})
+
+    def _add_progress(self, job_id: str, plain: Mapping[str, Any]) -> None:
         with self._session() as session, session.begin():
             row = session.get_one(_JobRow, job_id)
-            row.progress, row.updated_at = plain, datetime.now(UTC)
+            row.progress, row.updated_at = {**(row.progress or {}), **plain}, datetime.now(UTC)
 
     def get(self, job_id: str) -> Job | None:
         """The job of that id."""

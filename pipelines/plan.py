@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from tracemill.core import plugins
@@ -12,7 +12,9 @@ from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.types import Filter, Prompt, Sieve, Verifier
 from tracemill.factory import sources
 from tracemill.factory.thinking import Example, ThinkFormat
-from tracemill.pipelines.recipe import FileSource, ReasoningGymSource, Recipe
+from tracemill.pipelines.recipe import FileSource, JudgeSection, ReasoningGymSource, Recipe
+from tracemill.pipelines.references import can_vote, needs_reference
+from tracemill.verifiers.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class Plan:
     sieves: tuple[Sieve, ...]
     policy: str
     """Id of the filters with their options and versions."""
+    judge_section: JudgeSection | None
+    """The model that judges, where a verifier of the plan asks one."""
+
+    def with_judge(self, judge: Judge) -> Plan:
+        """The plan with a judge that has its engine."""
+        bound = {
+            name: tuple(judge if isinstance(one, Judge) else one for one in verifiers)
+            for name, verifiers in self.judges.items()
+        }
+        return replace(self, judges=bound)
 
     @property
     def samples(self) -> int:
@@ -50,45 +62,71 @@ def job_id(recipe: Recipe, prompts: Iterable[Prompt]) -> str:
 
     Prompts count by content, not by file name: a corrected reference is another job, so that no trace that was judged
     against the old one is left in its data set. Filters and selection are left out: they can change, and the job's
-    traces are sifted again without generating.
+    traces are sifted again without generating. So is `verify.majority`, whose verdicts are made from stored traces.
+    The judge's settings count where a verifier asks it.
     """
+    prompts = list(prompts)
     parts = {
         "name": recipe.name,
         "generate": recipe.generate.model_dump(mode="json", exclude={"concurrency", "gpus"}),
-        "verify": recipe.verify.model_dump(mode="json"),
+        "verify": recipe.verify.model_dump(mode="json", exclude={"majority"}),
         "examples": [[one.model_dump() for one in source.examples] for source in recipe.prompts],
     }
+    if Judge.name in (*recipe.verify.also, *(prompt.verifier for prompt in prompts)) and recipe.judge is not None:
+        parts["judge"] = recipe.judge.model_dump(mode="json", exclude={"concurrency", "gpus"})
     return content_id("job", canonical_json(parts), *sorted(prompt.id for prompt in prompts))
 
 
 def make_plan(recipe: Recipe) -> Plan:
     """Read the prompts and find the plugins. Raises InputError naming the field for whatever is wrong."""
-    also = {
-        name: plugins.get("verifiers", name, where=f"verify.also[{at}]") for at, name in enumerate(recipe.verify.also)
-    }
+    also = {name: _verifier(recipe, name, f"verify.also[{at}]") for at, name in enumerate(recipe.verify.also)}
     sifters = _sifters(recipe)
     tasks: dict[str, Task] = {}
     total = 0
     for at, source in enumerate(recipe.prompts):
         examples = tuple(Example(e.prompt, e.reasoning, e.answer) for e in source.examples)
         thinking = ThinkFormat.named(recipe.generate.thinking, examples)
-        for prompt in _read(source, f"prompts[{at}]"):
+        for prompt in _read(recipe, source, f"prompts[{at}]"):
             total += 1
             tasks.setdefault(prompt.id, Task(prompt, thinking))
     if not tasks:
         raise InputError("prompts: the sources hold no prompt")
+    judges = {
+        name: (_verifier(recipe, name, "verifier"), *(other for key, other in also.items() if key != name))
+        for name in sorted({task.prompt.verifier for task in tasks.values()})
+    }
     return Plan(
         recipe=recipe,
         job_id=job_id(recipe, (task.prompt for task in tasks.values())),
         tasks=tuple(tasks.values()),
         merged=total - len(tasks),
-        judges={
-            name: (plugins.get("verifiers", name), *(other for key, other in also.items() if key != name))
-            for name in sorted({task.prompt.verifier for task in tasks.values()})
-        },
+        judges=judges,
         filters=tuple(sifter for sifter in sifters if isinstance(sifter, Filter)),
         sieves=tuple(sifter for sifter in sifters if isinstance(sifter, Sieve)),
         policy=policy(recipe),
+        judge_section=recipe.judge if Judge.name in {one.name for chain in judges.values() for one in chain} else None,
+    )
+
+
+def _verifier(recipe: Recipe, name: str, where: str) -> Verifier:
+    """The verifier of that name; the judge as the recipe sets it."""
+    if name != Judge.name:
+        found: Verifier = plugins.get("verifiers", name, where=where)
+        return found
+    if recipe.judge is None:
+        raise InputError(f"{where}: 'judge' asks a model that the recipe does not name; add judge: {{model: …}}")
+    return judge_of(recipe.judge)
+
+
+def judge_of(section: JudgeSection, seed: int | None = None) -> Judge:
+    """The judge that a recipe's section describes, without its engine. Raises InputError for a prompt of no use."""
+    return Judge(
+        model=section.model_name,
+        prompt=section.prompt,
+        max_tokens=section.max_tokens,
+        temperature=section.temperature,
+        constrained=section.constrained,
+        seed=seed,
     )
 
 
@@ -105,12 +143,19 @@ def policy(recipe: Recipe) -> str:
     return content_id("policy", *sections, *(sifter.version for sifter in _sifters(recipe)))
 
 
-def _read(source: ReasoningGymSource | FileSource, where: str) -> Iterator[Prompt]:
+def _read(recipe: Recipe, source: ReasoningGymSource | FileSource, where: str) -> Iterator[Prompt]:
     if isinstance(source, ReasoningGymSource):
         yield from sources.reasoning_gym_prompts(source.task, source.count, source.seed, source.options, where)
         return
-    plugins.get("verifiers", source.verifier, where=f"{where}.verifier")
-    columns = sources.Columns(source.columns.text, source.columns.reference, source.verifier, source.domain)
+    verifier = _verifier(recipe, source.verifier, f"{where}.verifier")
+    votes = recipe.verify.majority is not None and can_vote(verifier)
+    columns = sources.Columns(
+        source.columns.text,
+        source.columns.reference,
+        source.verifier,
+        source.domain,
+        needs_reference=lambda prompt: not votes and needs_reference(prompt, verifier),
+    )
     if source.source == "jsonl":
         prompts = sources.jsonl_prompts(source.path, columns, where)
     elif source.source == "parquet":

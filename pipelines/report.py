@@ -63,12 +63,16 @@ def trace_lines(corpus: Corpus, job_id: str, name: str, kept: int, rejected: int
 def _trace(corpus: Corpus, title: str, trace_id: str) -> list[str]:
     trace = corpus.trace(trace_id)
     prompt = corpus.prompt(trace.prompt_id)
-    verdicts = [f"{one.verifier}: {one.outcome.value} ({one.reason})" for one in corpus.verdicts(trace_id)]
+    every = corpus.verdicts(trace_id)
+    verdicts = [f"{one.verifier}: {one.outcome.value} ({one.reason})" for one in every]
+    own = [one for one in every if one.verifier == prompt.verifier][-1:]
+    labels = [f"{one.label or ''} ({one.label_source})".strip() for one in own if one.label_source != "gold"]
     parts = [
         ("question", prompt.text),
         ("reasoning", trace.reasoning),
         ("answer", trace.answer),
         ("reference", prompt.reference),
+        ("label", "".join(labels)),
         ("verdicts", ", ".join(verdicts)),
         ("faults", ", ".join(trace.faults)),
         ("cost", f"{trace.completion_tokens} tokens, {trace.model}, {prompt.source}"),

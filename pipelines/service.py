@@ -48,7 +48,11 @@ class JobRunner:
             if plan.job_id != job_id:
                 raise InputError("the prompt files have changed since the job was submitted; submit the recipe again")
             store.set_state(job_id, JobState.RUNNING)
-            await run_job(plan, settings, Watch(on_progress=_progress_writer(job_id, store)))
+            watch = Watch(
+                on_progress=_progress_writer(job_id, store),
+                on_references=lambda found: store.set_references(job_id, found),
+            )
+            await run_job(plan, settings, watch)
         except Locked:
             return  # another process runs it and writes its state
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must not look as if it ran
@@ -93,9 +97,13 @@ def _within(recipe: Recipe, folder: Path) -> Recipe:
                 raise InputError(f"prompts[{at}].path: {source.path} is not in {folder} (TRACEMILL_PROMPTS)")
             source = source.model_copy(update={"path": path})
         sources.append(source)
-    for name in recipe.generate.engine_options:
-        if name not in ENGINE_OPTIONS:
-            raise InputError(f"generate.engine_options.{name}: not over REST{nearest(name, ENGINE_OPTIONS)}")
+    for section, options in (
+        ("generate", recipe.generate.engine_options),
+        ("judge", {} if recipe.judge is None else recipe.judge.engine_options),
+    ):
+        for name in options:
+            if name not in ENGINE_OPTIONS:
+                raise InputError(f"{section}.engine_options.{name}: not over REST{nearest(name, ENGINE_OPTIONS)}")
     return recipe.model_copy(update={"prompts": tuple(sources)})
 
 

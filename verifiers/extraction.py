@@ -46,10 +46,10 @@ def extract(answer: str) -> Found:
     if isinstance(boxes, Found):
         return boxes
     if boxes:
-        return _final(boxes)
-    marked = [(match[1], inner[match.end() :]) for match in _HASHES.finditer(inner)]
+        return _final(boxes, inner)
+    marked = [(match[1], match.end()) for match in _HASHES.finditer(inner)]
     if marked:
-        return _final(marked)
+        return _final(marked, inner)
     return _in_prose(inner, tagged=inner is not answer)
 
 
@@ -108,9 +108,9 @@ def _numbers(text: str) -> set[str]:
     return set(re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", text)))
 
 
-def _boxes(text: str) -> list[tuple[str, str]] | Found:
-    """What the boxes hold, outermost boxes only, each with the text after it; or why they cannot be read."""
-    found: list[tuple[str, str]] = []
+def _boxes(text: str) -> list[tuple[str, int]] | Found:
+    """What the boxes hold, outermost boxes only, each with the index after it; or why they cannot be read."""
+    found: list[tuple[str, int]] = []
     end = 0
     for match in _BOX.finditer(text):
         if match.start() < end:
@@ -125,7 +125,7 @@ def _boxes(text: str) -> list[tuple[str, str]] | Found:
             if end < 0:
                 return Found(None, "unclosed_box")
         held = text[at:end].removeprefix("{").removesuffix("}") if text[at] == "{" else text[at]
-        found.append((held, text[end:]))
+        found.append((held, end))
     return found
 
 
@@ -142,14 +142,14 @@ def _closing_brace(text: str, at: int) -> int:
     return -1
 
 
-def _final(marks: list[tuple[str, str]]) -> Found:
+def _final(marks: list[tuple[str, int]], text: str) -> Found:
     """The one value that all final answers give, if the text after the last does not give another."""
     values = [value for value, _ in marks]
     if not all(value.strip(" \t\r\n$~") for value in values):
         return Found(None, "empty_box")
     if len({re.sub(r"\s+", "", value).rstrip(".") for value in values}) > 1:
         return Found(None, "several_answers")
-    if _contradicts(marks[-1][1], values[-1]):
+    if _contradicts(text[marks[-1][1] :], values[-1]):
         return Found(None, "several_answers")
     return Found(values[-1].strip(), marked=True)
 

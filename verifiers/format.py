@@ -1,7 +1,16 @@
 """R1's format reward (arXiv 2501.12948, section 2.2.2): did the completion follow the think format it was asked for?
 
-The split of the completion has already found what is wrong (`core.markup`); this only turns it into a verdict. Does
-not look at what the chain says.
+Every tag once, in order, with nothing outside and something inside; no control token and no mangled tag in the text;
+not cut off by the token limit. What "nothing outside" means:
+
+- `r1`, `r1_zero`: nothing but white space before <think>, between </think> and <answer>, and after </answer>.
+- `boxed`: nothing before <think>. All that follows </think> is the answer: prose around the box is allowed, and there
+  must be a \\boxed{}, every one of them closed and not empty.
+- `native`: nothing before <think>. All that follows </think> is the answer, <answer> tags included.
+
+A tag that the chain only quotes counts too, as it does for whoever splits the text by tags. The split of the completion
+has already found what is wrong (`core.markup.FAULTS` says what each code means); this only turns it into a verdict.
+Does not look at what the chain says.
 """
 
 from __future__ import annotations
@@ -34,6 +43,9 @@ EXAMPLES = (
     VerifierExample("42", "", Outcome.CORRECT, "right: no faults"),
     VerifierExample("", "", Outcome.WRONG, "wrong: reasoning never closed", faults=("no_close_tag", "empty_answer")),
     VerifierExample("42", "", Outcome.WRONG, "wrong: cut off by the token limit", faults=("cut_off",)),
+    VerifierExample(
+        "Note: <answer>42</answer>", "", Outcome.WRONG, "wrong: text outside the tags", faults=("text_outside",)
+    ),
     VerifierExample("wrong", "42", Outcome.CORRECT, "adversarial: a wrong answer in the right format"),
     VerifierExample("42", "42", Outcome.WRONG, "adversarial: a right answer in the wrong format", faults=("no_think",)),
 )

@@ -40,6 +40,9 @@ class ReasoningGym:
         task = prompt.metadata.get("task")
         if not isinstance(task, str):
             raise Undecidable("bad_reference: metadata.task is missing")
+        entry = _entry(prompt, task)
+        if entry.get("answer") is not None and not str(entry["answer"]).strip():  # happens in `ab`
+            raise Undecidable("bad_reference: the gold answer is empty")
         whole = tagged(trace.answer).strip()
         if not whole:
             return verdict(self, trace, Outcome.UNPARSED, "no_answer")
@@ -51,7 +54,7 @@ class ReasoningGym:
         if found.text is None and ("\\boxed" in whole or "\\fbox" in whole):
             return verdict(self, trace, Outcome.UNPARSED, found.reason)
         candidates = [found.text or whole] if found.marked else [whole, found.text or whole]
-        outcome, score, scored = _pool.call(scoring.score, task, _entry(prompt, task), candidates, seconds=self.seconds)
+        outcome, score, scored = _pool.call(scoring.score, task, entry, candidates, seconds=self.seconds)
         reason = "scored" if score in (0.0, 1.0) else f"partial: {score:.3g}"
         return verdict(self, trace, Outcome(outcome), reason, scored, score)
 

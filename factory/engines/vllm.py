@@ -105,7 +105,7 @@ class VllmEngine:
         """One sample. Raises RefusedRequest for a request that can never work, EngineError when the engine is dead."""
         from vllm import TokensPrompt
         from vllm.exceptions import VLLMClientError
-        from vllm.sampling_params import RequestOutputKind, SamplingParams
+        from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
         if (request.sampling.seed is not None) != self._options.reproducible:
             raise EngineError("seeded and unseeded requests must not share an engine: set `reproducible`")
@@ -119,6 +119,7 @@ class VllmEngine:
             stop=list(request.stop),
             include_stop_str_in_output=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=StructuredOutputsParams(json=request.json_schema) if request.json_schema else None,
         )
         raw = isinstance(request.prompt, str)
         tokens = TokensPrompt(prompt_token_ids=self._tokenizer.encode(text, add_special_tokens=raw))

@@ -13,7 +13,11 @@ from tracemill.core.errors import InputError
 from tracemill.core.markup import FAULTS, MARKUPS, Markup, markup_named, split
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-PLAIN = st.text(st.characters(exclude_characters="<>\\"), min_size=1).map(str.strip).filter(bool)
+PLAIN = (
+    st.text(st.characters(exclude_characters="<>\\"), min_size=1)
+    .map(str.strip)
+    .filter(lambda text: any(letter.isprintable() for letter in text))
+)
 PIECES = st.lists(st.sampled_from([*TAGS, "a", " ", "\n", "\\boxed{1}", "<", ">"]) | st.text(max_size=3)).map("".join)
 
 
@@ -51,6 +55,8 @@ def _letters(text: str) -> Counter[str]:
         ("a</think>b", "native", "a", "b", ("no_open_tag",)),
         ("<think>a", "native", "a", "", ("no_close_tag", "empty_answer")),
         ("<think></think>b", "native", "", "b", ("empty_reasoning",)),
+        ("<think>\u200b\n</think>b", "native", "\u200b", "b", ("empty_reasoning",)),
+        ("<think>a</think>\u2060", "native", "a", "\u2060", ("empty_answer",)),
         ("x<think>a</think>b", "native", "x<think>a", "b", ("text_outside",)),
         ("</think>a<think>b", "native", "", "a<think>b", ("wrong_order", "empty_reasoning")),
         ("<think>a</think>b", "boxed", "a", "b", ("no_box",)),
@@ -58,6 +64,10 @@ def _letters(text: str) -> Counter[str]:
         ("<think>a</think>\\boxed{ }", "boxed", "a", "\\boxed{ }", ("no_box",)),
         ("<think>a</think>\\boxed{5", "boxed", "a", "\\boxed{5", ("no_box",)),
         ("<think>a</think>\\boxed{5} \\boxed{", "boxed", "a", "\\boxed{5} \\boxed{", ("no_box",)),
+        ("<think>a</think>\\boxed{} or \\boxed{5}", "boxed", "a", "\\boxed{} or \\boxed{5}", ("no_box",)),
+        ("<think>a</think>\\boxed{\\boxed{5}}", "boxed", "a", "\\boxed{\\boxed{5}}", ()),
+        ("<think>a</think>\\boxed{{5}", "boxed", "a", "\\boxed{{5}", ("no_box",)),
+        ("<think>a</think>} so \\\\boxed{5} {", "boxed", "a", "} so \\\\boxed{5} {", ()),
         ("<think>a</think>\\boxed{\\{5\\}}", "boxed", "a", "\\boxed{\\{5\\}}", ()),
         ("<think>a</think>b<|im_end|>", "native", "a", "b<|im_end|>", ("control_token",)),
         ("<think><|im_start|>a</think>b", "native", "<|im_start|>a", "b", ("control_token",)),
@@ -70,6 +80,18 @@ def _letters(text: str) -> Counter[str]:
         ("<think>a</think><answer>b</answer>", "r1", "a", "b", ()),
         ("<think>a</think>b", "r1", "a", "b", ("no_answer_open", "no_answer_close")),
         ("<think>a</think><answer>b", "r1", "a", "<answer>b", ("no_answer_close",)),
+        ("<think>a</think>\n<answer> </answer>", "r1", "a", "", ("empty_answer",)),
+        ("<think>a</think>so<answer>b</answer>", "r1", "a", "so<answer>b</answer>", ("text_outside",)),
+        (
+            "<answer>b</answer><think>a</think>",
+            "r1",
+            "<answer>b</answer><think>a",
+            "",
+            ("wrong_order", "text_outside", "empty_answer"),
+        ),
+        ("<think>a</think></answer>b<answer>", "r1", "a", "</answer>b<answer>", ("wrong_order",)),
+        ("<think>a</think>b</answer>", "r1_zero", "a", "b</answer>", ("no_answer_open",)),
+        ("<think>a</think>b<answer>c</answer>", "native", "a", "b<answer>c</answer>", ()),
         ("<think>a</think><answer>b</answer>c", "r1", "a", "<answer>b</answer>c", ("text_outside",)),
     ],
 )
@@ -78,6 +100,13 @@ def test_a_split_names_what_is_wrong(
 ) -> None:
     parts = split(text, MARKUPS[markup])
     assert (parts.reasoning, parts.answer, parts.faults) == (reasoning, answer, faults)
+
+
+def test_many_boxes_take_linear_time() -> None:
+    """Once 5 GB of copies: each box looked at all that followed it."""
+    answer = "\\boxed{1} " * 50_000
+    assert split(f"<think>a</think>{answer}", MARKUPS["boxed"]).faults == ()
+    assert split(f"<think>a</think>{answer}\\boxed{{", MARKUPS["boxed"]).faults == ("no_box",)
 
 
 def test_an_unknown_format_names_the_field() -> None:

@@ -52,7 +52,7 @@ def test_metrics_hold_one_row_for_each_trace(filled: Corpus) -> None:
     every = ask(filled, "FROM metrics")
     assert set(every.columns) == {
         "trace_id", "job_id", "prompt_id", "domain", "source", "verifier", "model", "sample", "well_formed", "fault",
-        "outcome", "reason", "correct", "reasoning_chars", "answer_chars", "prompt_tokens", "completion_tokens",
+        "outcome", "reason", "label_source", "label", "correct", "reasoning_chars", "answer_chars", "prompt_tokens", "completion_tokens",
         "finish_reason", "created_at",
     }  # fmt: skip
 
@@ -82,7 +82,7 @@ def test_the_gate_is_open_to_every_way_to_read(sql: str) -> None:
 
 def test_a_fresh_corpus_has_every_view(corpus: Corpus) -> None:
     names = [row[0] for row in ask(corpus, "SHOW TABLES").rows]
-    assert names == ["datasets", "drops", "latest_verdicts", "metrics", "prompts", "traces", "verdicts"]
+    assert names == ["audits", "datasets", "drops", "latest_verdicts", "metrics", "prompts", "traces", "verdicts"]
     assert ask(corpus, "SELECT count(*) FROM metrics").rows == [(0,)]
 
 

@@ -101,6 +101,9 @@ def test_a_completion_that_the_token_limit_ended_is_cut_off() -> None:
 def test_reasoning_that_the_engine_split_off_is_taken_as_it_is() -> None:
     assert finish("native", "5", reasoning="Two and three.") == ("Two and three.", "5", ())
     assert finish("native", "", reasoning="Two") == ("Two", "", ("empty_answer",))
+    assert finish("native", "5", reasoning=" ") == ("", "5", ("no_think",))
+    assert finish("boxed", "5", reasoning="Two and three.") == ("Two and three.", "5", ("no_box",))
+    assert finish("native", "5<|im_end|>", reasoning="Two") == ("Two", "5<|im_end|>", ("control_token",))
 
 
 def test_an_unknown_format_names_the_nearest() -> None:

@@ -29,7 +29,7 @@ async def run(plan: Plan, here: Settings) -> tuple[Result, list[str]]:
 
 async def test_a_job_ends_in_a_data_set_and_a_funnel_that_adds_up(sums: Sums, here: Settings) -> None:
     result, stages = await run(sums(), here)
-    assert stages == ["loading", "generating", "sifting", "selecting"]
+    assert stages == ["checking", "loading", "generating", "sifting", "selecting"]
     funnel = result.funnel
     assert funnel.generated == 200 == funnel.well_formed + funnel.fell("format")
     assert funnel.well_formed == funnel.correct + funnel.fell("verify")

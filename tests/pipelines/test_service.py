@@ -94,4 +94,6 @@ def test_a_recipe_from_outside_reads_its_folder_only_and_runs_no_code(
     store = JobStore(settings().jobs_url)
     with pytest.raises(InputError, match=message):
         submit(recipe_of(Path(path), generate={"engine_options": options}), settings(), store)
+    with pytest.raises(InputError, match=message.replace("generate", "judge")):
+        submit(recipe_of(Path(path), judge={"engine": "fake", "engine_options": options}), settings(), store)
     assert store.list() == []

@@ -14,11 +14,12 @@ import pytest
 
 from tracemill.core import plugins
 from tracemill.core.plugins import VerifierExample
-from tracemill.core.types import Outcome, Prompt, Trace, Verdict
+from tracemill.core.types import Completion, Outcome, Prompt, Request, Trace, Verdict
 from tracemill.verifiers.judging import judge
 
 MODULES = plugins.load("verifiers")
 Case = Callable[..., tuple[Prompt, Trace]]
+Replying = Callable[..., Callable[[Request], Completion]]
 HOSTILE = (
     "",
     "\0",
@@ -41,20 +42,25 @@ HOSTILE = (
 )
 
 
-def _judged(example: VerifierExample, module: ModuleType, make_case: Case) -> Verdict:
+def _judged(example: VerifierExample, module: ModuleType, make_case: Case, replying: Replying) -> Verdict:
     prompt, trace = make_case(
         example.answer, example.reference, example.prompt, example.metadata, example.reasoning, example.faults
     )
-    return judge(prompt, trace, (module.plugin,))[0]
+    plugin = module.plugin
+    if example.replies:
+        plugin = dataclasses.replace(plugin, ask=replying(*example.replies))
+    return judge(prompt, trace, (plugin,))[0]
 
 
 @pytest.mark.parametrize(
     ("name", "example"),
     [pytest.param(n, e, id=f"{n}-{e.why}") for n, m in MODULES.items() for e in m.EXAMPLES],
 )
-def test_an_example_is_judged_as_it_says(name: str, example: VerifierExample, make_case: Case) -> None:
-    first = _judged(example, MODULES[name], make_case)
-    second = _judged(example, MODULES[name], make_case)
+def test_an_example_is_judged_as_it_says(
+    name: str, example: VerifierExample, make_case: Case, replying: Replying
+) -> None:
+    first = _judged(example, MODULES[name], make_case, replying)
+    second = _judged(example, MODULES[name], make_case, replying)
     assert first.outcome is example.outcome, first
     assert dataclasses.replace(first, elapsed_ms=0) == dataclasses.replace(second, elapsed_ms=0)
     assert (first.trace_id, first.verifier, first.version) == ("t", name, MODULES[name].plugin.version)
@@ -92,6 +98,18 @@ def test_hostile_text_gets_a_verdict(name: str, text: str, make_case: Case) -> N
         assert name == "format" or verdict.outcome is not Outcome.CORRECT, (answer[:50], reference[:50], verdict)
         assert verdict.score is None or 0 <= verdict.score <= 1
         assert "\n" not in verdict.reason
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_gets_a_verdict_against_a_real_reference(name: str, text: str, make_case: Case) -> None:
+    """The text above is a bad reference where references are structured (json, instruction), so nothing is judged."""
+    rows = [example for example in MODULES[name].EXAMPLES if example.why.startswith("right") and not example.replies]
+    for row in rows[:1]:
+        (verdict,) = judge(*make_case(text, row.reference, row.prompt, row.metadata), (MODULES[name].plugin,))
+        assert verdict.score is None or 0 <= verdict.score <= 1
+        assert "\n" not in verdict.reason
+        assert not verdict.reason.startswith(("bad_reference", "no_reference", "error"))
 
 
 def test_loading_the_plugins_is_light() -> None:

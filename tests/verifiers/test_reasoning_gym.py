@@ -51,6 +51,27 @@ def test_every_family_accepts_its_own_gold_after_json(entry_of: Callable[[str], 
             assert (verdict.outcome, verdict.score) == (Outcome.CORRECT, 1.0), (task, verdict)
 
 
+def test_no_family_calls_its_own_gold_wrong_or_nonsense_right() -> None:
+    """Three more tasks of each family. In reasoning-gym 0.1.25 only an empty gold ends undecided."""
+    import reasoning_gym
+    from reasoning_gym.factory import DATASETS
+
+    undecided: dict[str, str] = {}
+    for task in sorted(set(DATASETS) - {"composite"}):
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            made = reasoning_gym.create_dataset(task, seed=17, size=3)
+            entries: list[Entry] = [json.loads(json.dumps(made[index])) for index in range(3)]
+        for entry in entries:
+            assert _verify(task, entry, "@@ nonsense").outcome is not Outcome.CORRECT
+            if entry["answer"] is None:
+                continue
+            verdict = _verify(task, entry, entry["answer"])
+            assert verdict.outcome in (Outcome.CORRECT, Outcome.UNDECIDED), (task, entry["answer"], verdict)
+            if verdict.outcome is Outcome.UNDECIDED:
+                undecided[task] = verdict.reason
+    assert undecided == {"ab": "no_reference: the gold answer is empty"}
+
+
 @pytest.mark.parametrize(
     ("task", "solution"),
     [
@@ -67,7 +88,7 @@ def test_families_without_gold_are_judged_by_the_puzzle(
     text = answer if isinstance(answer, str) else json.dumps(answer)
     assert _verify(task, entry, text).outcome is Outcome.CORRECT
     assert _verify(task, entry, "nonsense").outcome is Outcome.WRONG
-    assert _verify(task, {**entry, "metadata": {}}, text).reason == "bad_reference"
+    assert _verify(task, {**entry, "metadata": {}}, text).reason == "no_reference"
 
 
 @pytest.mark.parametrize(
@@ -191,17 +212,25 @@ def test_no_family_evaluates_answers_unknown_to_us() -> None:
 
 
 def test_agreement_with_recorded_scores(real_data: Path) -> None:
-    """Every 25th completion that reasoning-gym-eval scored; only families whose scorer needs no metadata are decided."""
+    """Every 25th row of completions that reasoning-gym-eval scored; families whose scorer needs metadata stay undecided.
+
+    What differs over all rows (bench/verify_reasoning_gym.py): 61 answers of power_function that write 1.0 as
+    1.00e+0 were recorded as wrong, and so was one of rotate_matrix that was cut out of its text at the wrong place.
+    """
     decided = 0
     with gzip.open(real_data / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
-        for row in [json.loads(line) for number, line in enumerate(lines) if number % 25 == 0]:
-            first = row["completions"][0]
-            if first["answer"] is None or row["expected_answer"] is None:
-                continue
-            text = f"<think>\nx\n</think>\n<answer>\n{first['answer']}\n</answer>"
+        rows = [json.loads(line) for number, line in enumerate(lines) if number % 25 == 0]
+    for row in rows:
+        for completion in row["completions"]:
+            text = f"<think>\nx\n</think>\n<answer>\n{completion['answer'] or ''}\n</answer>"
             metadata = {"task": row["task"], "thinking": "r1"}
-            verdict = tracemill.verify("reasoning_gym", text, row["expected_answer"], row["question"], metadata)
-            if verdict.outcome in (Outcome.CORRECT, Outcome.WRONG):
-                decided += 1
-                assert (verdict.outcome is Outcome.CORRECT) == (first["score"] == 1.0), (row["task"], first, verdict)
-    assert decided > 400
+            verdict = tracemill.verify("reasoning_gym", text, row["expected_answer"] or "", row["question"], metadata)
+            if verdict.outcome is Outcome.UNDECIDED or row["task"] in ("power_function", "rotate_matrix"):
+                continue
+            decided += 1
+            assert (verdict.outcome is Outcome.CORRECT) == (completion["score"] == 1.0), (
+                row["task"],
+                completion,
+                verdict,
+            )
+    assert decided > 1500

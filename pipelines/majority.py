@@ -1,0 +1,170 @@
+"""Labels prompts without gold by the answer that most of their samples give, and judges the samples by it.
+
+Two answers are the same where the prompt's own verifier accepts each with the other as reference (`pipelines.vote`).
+Who votes: well-formed samples that were not cut off, whose answer the verifier reads and accepts against itself; not
+refusals and placeholders, and with math no words. Where nobody wins, all samples of the prompt are UNDECIDED
+`no_majority`, never wrong. Otherwise each gets the verifier's verdict against the winner; UNDECIDED where the two
+directions do not agree.
+
+Verdicts are stored under the verifier's own name with `label_source` majority and the winner as `label`. Run again, it
+stores only those that have changed: more samples, another `min_votes` or version give new verdicts, after the old ones.
+Only verifiers whose references are answers can do this (`reference_is_answer`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC
+from functools import cache
+from itertools import groupby, islice
+
+from tracemill.core import plugins
+from tracemill.core.types import Outcome, Prompt, Trace, Verdict, Verifier
+from tracemill.corpus import tables
+from tracemill.corpus.store import Corpus
+from tracemill.corpus.tables import Row
+from tracemill.corpus.views import named_sql
+from tracemill.pipelines.references import can_vote, needs_reference
+from tracemill.pipelines.vote import Ballot, count
+from tracemill.verifiers.extraction import extract, tagged
+from tracemill.verifiers.judging import THREADS, judge
+
+_PROMPTS_AT_ONCE = 512
+_NO_ANSWER = re.compile(
+    r"\b(?:I|we)(?: do not|(?: a|')m not| are not| cannot| could not| am unable| don't| can't| couldn't)\b"
+    r"|\b(?:not sure|no idea|as an AI|sorry|unable to|answer (?:goes )?here)\b"
+    r"|^\W*(?:(?:the|your|final) )*answer\W*$",
+    re.IGNORECASE,
+)
+"""A refusal, or the template's words: samples that agree on that have not found an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What became of the prompts without gold."""
+
+    prompts: int
+    labelled: int
+    """Prompts whose samples agree."""
+    verdicts: int
+    """New or changed verdicts that this call stored."""
+
+
+def label(
+    corpus: Corpus,
+    job_id: str,
+    verifiers: Mapping[str, Verifier],
+    min_votes: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Labelled:
+    """Label the job's prompts that need it; `verifiers` by their names. Once `stopped`, the rest is left."""
+    prompts = labelled = stored = 0
+
+    def work(rows: list[Row]) -> tuple[bool, list[Verdict]] | None:
+        prompt = tables.prompt_of(rows[0]["prompt"])
+        verifier = verifiers[prompt.verifier]
+        if not (can_vote(verifier) and needs_reference(prompt, verifier)):
+            return None
+        verdicts = judged(prompt, [tables.trace_of(row["trace"]) for row in rows], verifier, min_votes)
+        return verdicts[0].label is not None, _changed(verdicts, rows)
+
+    rows = corpus.stream(named_sql("goldless"), {"job": job_id})
+    groups = (list(group) for _, group in groupby(rows, key=lambda row: row["prompt"]["id"]))
+    with ThreadPoolExecutor(THREADS, "vote") as pool:
+        while not stopped() and (batch := list(islice(groups, _PROMPTS_AT_ONCE))):
+            done = [one for one in pool.map(work, batch) if one is not None]
+            prompts += len(done)
+            labelled += sum(won for won, _ in done)
+            fresh = [verdict for _, verdicts in done for verdict in verdicts]
+            if fresh:
+                corpus.add_verdicts(f"majority/{job_id}", fresh, _after(batch))
+                stored += len(fresh)
+    return Labelled(prompts, labelled, stored)
+
+
+def judged(prompt: Prompt, traces: list[Trace], verifier: Verifier, min_votes: int) -> list[Verdict]:
+    """A verdict for each trace of one prompt, in their order."""
+    answers = {trace.id: _vote(prompt, trace, verifier) for trace in traces}
+    votes = Counter(answer for answer in answers.values() if answer is not None)
+    speakers = {answers[trace.id]: trace for trace in sorted(traces, key=lambda trace: (trace.answer, trace.id))}
+
+    @cache
+    def same(reference: str, answer: str) -> bool | None:
+        outcome = _judge(prompt, speakers[answer], verifier, reference).outcome
+        return {Outcome.CORRECT: True, Outcome.WRONG: False}.get(outcome)
+
+    ballot = count(votes, same, min_votes)
+    if ballot is not None:
+        verdicts = [_judge(prompt, trace, verifier, ballot.winner) for trace in traces]
+        verdicts = [_settled(one, answers[one.trace_id], ballot, votes.total()) for one in verdicts]
+        agreed = sum(one.outcome is Outcome.CORRECT and answers[one.trace_id] is not None for one in verdicts)
+        if agreed >= min_votes:
+            return verdicts
+    most = max(votes.values(), default=0)
+    reason = f"no_majority: {votes.total()} votes, at most {most} in the same words"
+    return [
+        Verdict(
+            trace.id, verifier.name, verifier.version, Outcome.UNDECIDED, None, reason, label_source="majority"
+        )
+        for trace in traces
+    ]  # fmt: skip
+
+
+def _vote(prompt: Prompt, trace: Trace, verifier: Verifier) -> str | None:
+    """The trace's answer in a form that its verifier can take as reference; None where it does not vote."""
+    if trace.faults or trace.finish_reason == "length" or _NO_ANSWER.search(trace.answer):
+        return None
+    others = [_judge(prompt, trace, verifier, reference) for reference in _readable(verifier.name)]
+    if all(one.outcome is Outcome.UNPARSED for one in others):
+        return (
+            None  # a verifier finds the reference itself in any text, so this is where it says that there is no answer
+        )
+    forms = [extract(trace.answer).text, tagged(trace.answer).strip(), *(one.extracted for one in others)]
+    for form in dict.fromkeys(forms):
+        if form and _judge(prompt, trace, verifier, form).outcome is Outcome.CORRECT:
+            return form
+    return None
+
+
+@cache
+def _readable(name: str) -> list[str]:
+    """References that a verifier can read: those of its own right examples, two of them."""
+    examples = plugins.load("verifiers")[name].EXAMPLES
+    return list(dict.fromkeys(one.reference for one in examples if one.outcome is Outcome.CORRECT))[:2]
+
+
+def _judge(prompt: Prompt, trace: Trace, verifier: Verifier, reference: str) -> Verdict:
+    return judge(dataclasses.replace(prompt, reference=reference), trace, (verifier,))[0]
+
+
+def _settled(verdict: Verdict, answer: str | None, ballot: Ballot, voters: int) -> Verdict:
+    """The verdict against the winner, as far as it agrees with what the vote found, with the votes in its reason."""
+    if verdict.outcome not in (Outcome.CORRECT, Outcome.WRONG):
+        return dataclasses.replace(verdict, label_source="majority", label=ballot.winner)
+    expected = {True: Outcome.CORRECT, False: Outcome.WRONG, None: None}
+    if answer is not None and verdict.outcome is not expected[ballot.same[answer]]:
+        verdict = dataclasses.replace(verdict, outcome=Outcome.UNDECIDED, score=None, reason="one_way")
+    joint = ", " if ": " in verdict.reason else ": "
+    reason = f"{verdict.reason}{joint}{ballot.votes} of {voters} votes"
+    return dataclasses.replace(verdict, reason=reason, label_source="majority", label=ballot.winner)
+
+
+def _changed(verdicts: Iterable[Verdict], rows: Iterable[Row]) -> list[Verdict]:
+    """The verdicts that say something else than the latest stored ones, whose fields are None where there is none."""
+    fields = ("version", "outcome", "reason", "label_source", "label")
+    return [
+        verdict
+        for verdict, row in zip(verdicts, rows, strict=True)
+        if any(getattr(verdict, name) != row["latest"][name] for name in fields)
+    ]
+
+
+def _after(batch: Iterable[Iterable[Row]]) -> int:
+    """The time now; later than all stored verdicts of these prompts, also where the clock was set back."""
+    stored = [row["latest"]["created_at"] for rows in batch for row in rows]
+    return max([tables.now(), *(tables.micros(at.replace(tzinfo=UTC)) + 1 for at in stored if at is not None)])
