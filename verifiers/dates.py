@@ -83,4 +83,5 @@ def _times(hour: int, minute: int, half: str | None) -> set[Moment]:
         return {(hour % 12 * 60 + minute + 720 * (half == "p"),)} if 1 <= hour <= 12 else set()
     if hour > 23:
         return set()
-    return {(hour * 60 + minute,)} | ({(hour % 12 * 60 + minute + 720,)} if 1 <= hour <= 12 else set())
+    halves: set[Moment] = {(hour % 12 * 60 + minute,), (hour % 12 * 60 + minute + 720,)}
+    return halves if 1 <= hour <= 12 else {(hour * 60 + minute,)}

@@ -9,19 +9,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 
-from tracemill.verifiers.expressions import BASED, REAL_LINE, differ, in_full, parse, places, same_value, subtract
-from tracemill.verifiers.formula import Number
+from tracemill.verifiers.expressions import BASED, REAL_LINE, in_full, parse, same_value
 from tracemill.verifiers.grammar import Outside
-from tracemill.verifiers.normal_form import exact_number, is_rounding
+from tracemill.verifiers.normal_form import exact_number
+from tracemill.verifiers.quantities import same_quantity
+from tracemill.verifiers.relations import same_relation
 from tracemill.verifiers.structure import Items, Named, Relation, Scalar, Unreadable, Value, read
-from tracemill.verifiers.units import is_thing, measure
 from tracemill.verifiers.verdicts import Undecidable
-from tracemill.verifiers.words import are_words, is_prose, same_words
-
-CONVERSIONS = {Fraction(n) for n in (2, 3, 4, 7, 10, 12, 16, 24, 30, 36, 52, 60, 100, 144, 365, 1000, 1440, 3600, 5280)}
-"""A ratio between values of which one has a unit: perhaps the same quantity in another unit."""
+from tracemill.verifiers.words import are_words, is_prose
 
 _TUPLES = {"()", "[]", "<>", "vector", "row"}
 
@@ -75,12 +71,17 @@ def compare(reference: str, answer: str) -> tuple[str, str]:
 
 def _judged(gold: Value, value: Value) -> tuple[str, str]:
     if not same(gold, value):
-        return "wrong", "different"
+        return "wrong", f"different: {unit}" if (unit := _lone_unit(gold, value)) else "different"
     if _is_reordered(gold, value):
         return ("undecided", "order") if len(_names(gold)) != len(_names(value)) else ("correct", "reordered")
-    if isinstance(gold, Scalar) and isinstance(value, Scalar) and bool(gold.unit) != bool(value.unit):
-        return "correct", f"assumed_unit: {gold.unit or value.unit}"
-    return "correct", "equivalent"
+    return "correct", f"assumed_unit: {unit}" if (unit := _lone_unit(gold, value)) else "equivalent"
+
+
+def _lone_unit(gold: Value, value: Value) -> str:
+    """The unit that only one of them has."""
+    if not isinstance(gold, Scalar) or not isinstance(value, Scalar) or bool(gold.unit) == bool(value.unit):
+        return ""
+    return gold.unit or value.unit
 
 
 def _check(value: Value) -> None:
@@ -110,12 +111,9 @@ def same(gold: Value, value: Value) -> bool:
     if isinstance(gold, Scalar) and isinstance(value, Relation) and value.sign == "=" and _is_true(value):
         return same(gold, Scalar(value.right))
     if isinstance(gold, Relation) or isinstance(value, Relation):
-        return _same_relation(gold, value)
+        return same_relation(gold, value)
     if isinstance(gold, Named) and isinstance(value, Named):
-        equal = same(gold.value, value.value)
-        if equal and gold.name.replace(" ", "") != value.name.replace(" ", ""):
-            raise Undecidable("variable")
-        return equal
+        return _same_named(gold, value)
     if isinstance(gold, Named):
         return same(gold.value, value)
     if isinstance(value, Named):
@@ -123,8 +121,19 @@ def same(gold: Value, value: Value) -> bool:
     if isinstance(gold, Items) and isinstance(value, Items):
         return _same_items(gold, value)
     if isinstance(gold, Scalar) and isinstance(value, Scalar):
-        return _same_quantity(gold, value)
+        return same_quantity(gold, value)
     return _same_single(gold, value)
+
+
+def _same_named(gold: Named, value: Named) -> bool:
+    """x = 5 and y = 5 are not decided; y = 2x and x = y/2 are compared as equations."""
+    if gold.name.replace(" ", "") == value.name.replace(" ", ""):
+        return same(gold.value, value.value)
+    if any(isinstance(side.value, Scalar) and not _is_plain(side.value.text) for side in (gold, value)):
+        return same_relation(gold, value)
+    if same(gold.value, value.value):
+        raise Undecidable("variable")
+    return False
 
 
 def _is_true(relation: Relation) -> bool:
@@ -140,6 +149,10 @@ def _same_single(gold: Value, value: Value) -> bool:
     assert isinstance(single, Scalar)
     if len(group.items) == 1:
         return same(group.items[0], single)
+    if group.kind in ("ratio", "to"):
+        return _same_quotient(group, single)
+    if any(isinstance(item, Scalar) and are_words(item.text) for item in group.items):
+        raise Undecidable("words")  # "5, as required"
     texts = [item.text for item in group.items if isinstance(item, Scalar)]
     if group.kind == "list" and single.text in ("".join(texts), ".".join(texts)):
         raise Undecidable("separator")
@@ -150,8 +163,20 @@ def _same_single(gold: Value, value: Value) -> bool:
     return False
 
 
+def _same_quotient(ratio: Items, single: Scalar) -> bool:
+    """2:3 is 2/3. "2 to 3" may be a range, and 1:2:3 is no number."""
+    parts = [item.text for item in ratio.items if isinstance(item, Scalar)]
+    if len(parts) != 2 or ratio.kind == "to":
+        raise Undecidable("kind")
+    return same_value(rf"\frac{{{parts[0]}}}{{{parts[1]}}}", single.text)
+
+
 def _same_items(gold: Items, value: Items) -> bool:
     kinds = {gold.kind, value.kind}
+    if kinds <= {"ratio", "to"}:
+        return _same_ratio(gold, value)
+    if (single := _only_member(gold, value)) is not None:
+        return single
     if gold.kind == value.kind and gold.kind not in ("list", "{}", "union"):
         return _same_in_order(gold.items, value.items)
     if kinds <= {"list", "{}"} or kinds == {"union"}:
@@ -173,18 +198,47 @@ def _same_items(gold: Items, value: Items) -> bool:
     return False
 
 
+def _only_member(gold: Items, value: Items) -> bool | None:
+    """A set or a list of one point is that point; None where neither is one."""
+    for group, other in ((gold, value), (value, gold)):
+        if group.kind in ("{}", "list") and len(group.items) == 1 and other.kind not in ("{}", "list"):
+            return same(group.items[0], other)
+    return None
+
+
+def _same_ratio(gold: Items, value: Items) -> bool:
+    """2:3 and 4:6. "2 to 3" may be a range as well, so it is equal only where it is the same."""
+    if _same_in_order(gold.items, value.items):
+        return True
+    (first, *firsts), (second, *seconds) = (
+        [item.text for item in side.items if isinstance(item, Scalar)] for side in (gold, value)
+    )
+    proportional = len(firsts) == len(seconds) and all(
+        same_value(f"({first})\\cdot({there})", f"({second})\\cdot({here})")
+        for here, there in zip(firsts, seconds, strict=True)
+    )
+    if proportional and "to" in (gold.kind, value.kind):
+        raise Undecidable("kind")
+    return proportional
+
+
+def _same_member(gold: Value, value: Value) -> bool:
+    """Equality within a list, set or point: {1} in a set is not 1."""
+    return isinstance(gold, Items) == isinstance(value, Items) and same(gold, value)
+
+
 def _same_in_order(gold: Sequence[Value], value: Sequence[Value]) -> bool:
-    return len(gold) == len(value) and all(same(a, b) for a, b in zip(gold, value, strict=True))
+    return len(gold) == len(value) and all(_same_member(a, b) for a, b in zip(gold, value, strict=True))
 
 
 def _same_in_any_order(gold: Sequence[Value], value: Sequence[Value]) -> bool:
     rest = list(value)
     for item in gold:
-        match = next((other for other in rest if same(item, other)), None)
+        match = next((other for other in rest if _same_member(item, other)), None)
         if match is None:
             return False
         rest.remove(match)
-    if any(any(same(item, other) for item in gold) for other in rest):
+    if any(any(_same_member(item, other) for item in gold) for other in rest):
         raise Undecidable("repeated")
     return not rest
 
@@ -199,103 +253,3 @@ def _is_reordered(gold: Value, value: Value) -> bool:
 def _names(value: Value) -> set[str]:
     """Whose values a list gives: x = 1, y = 2 is no list in any order."""
     return {item.name for item in value.items if isinstance(item, Named)} if isinstance(value, Items) else set()
-
-
-def _same_relation(gold: Value, value: Value) -> bool:
-    """Equations are the same where one is a constant times the other; inequalities where that constant is positive."""
-    if not isinstance(gold, Relation | Named) or not isinstance(value, Relation | Named):
-        raise Undecidable("equation")
-    first, second = _as_relation(gold), _as_relation(value)
-    if first.sign != second.sign:
-        raise Undecidable("equation")
-    sides = [parse(text) for text in (first.left, first.right, second.left, second.right)]
-    names = frozenset[str]().union(*(side.names for side in sides))
-    if not names:
-        raise Undecidable("equation")
-    ratios: list[Number] = []
-    for at in places(names, 4):
-        values = [side.value(at) for side in sides]
-        above, below = subtract(values[0], values[1]), subtract(values[2], values[3])
-        if above == 0 or below == 0:
-            raise Undecidable("equation")
-        ratios.append(above / below)
-    if any(differ(ratio, ratios[0]) for ratio in ratios) or (first.sign != "=" and ratios[0].real <= 0):
-        raise Undecidable("equation")
-    if {name.lower() for name in names} != names and sides[0].names | sides[1].names != sides[2].names | sides[3].names:
-        raise Undecidable("letter_case")
-    return True
-
-
-def _as_relation(value: Relation | Named) -> Relation:
-    if isinstance(value, Relation):
-        return value
-    if not isinstance(value.value, Scalar) or "(" in value.name or not value.name:
-        raise Undecidable("equation")
-    return Relation("=", value.name, value.value.text)
-
-
-def _same_quantity(gold: Scalar, value: Scalar) -> bool:
-    if are_words(gold.text) or are_words(value.text):
-        return same_words(gold.text, value.text)
-    if gold.unit.removesuffix("s") == value.unit.removesuffix("s"):
-        return same_value(gold.text, value.text)
-    if gold.unit and value.unit:
-        return _same_measure(gold, value)
-    marked, plain = (gold, value) if gold.unit else (value, gold)
-    if marked.unit == "%":
-        return _same_percentage(marked, plain)
-    known = measure(marked.unit)
-    if known and known.dimension == "count":
-        return _same_count(marked, plain, known.size)
-    if known is None and not is_thing(marked.words):
-        raise Undecidable("unit")
-    equal = same_value(marked.text, plain.text)
-    if marked.unit == "°":
-        return equal or same_value(rf"\frac{{({marked.text})\pi}}{{180}}", plain.text)
-    first, second = exact_number(marked.text), exact_number(plain.text)
-    if not equal and first and second:
-        ratio = abs(first / second)
-        if ratio in CONVERSIONS or 1 / ratio in CONVERSIONS:
-            raise Undecidable("unit")
-    if not equal and len(marked.unit) == 1:
-        raise Undecidable("unit")
-    return equal
-
-
-def _same_count(marked: Scalar, plain: Scalar, size: Fraction) -> bool:
-    """5 million is 5,000,000. Beside a plain 5, the question may have asked for millions."""
-    if same_value(marked.text, plain.text):
-        raise Undecidable("unit")
-    return same_value(rf"({marked.text})\cdot {size}", plain.text)
-
-
-def _same_measure(gold: Scalar, value: Scalar) -> bool:
-    """10 m and 1000 cm. Raises Undecidable for units that are not known or do not measure the same."""
-    first, second = measure(gold.unit), measure(value.unit)
-    if first is None or second is None or first.dimension != second.dimension:
-        raise Undecidable("unit")
-    if first.size == second.size:
-        return same_value(gold.text, value.text)
-    exact = exact_number(gold.text), exact_number(value.text)
-    if exact[0] is not None and exact[1] is not None:
-        return exact[0] * first.size == exact[1] * second.size
-    ratio = second.size / first.size
-    return same_value(gold.text, rf"\frac{{{ratio.numerator}}}{{{ratio.denominator}}}({value.text})")
-
-
-def _same_percentage(marked: Scalar, plain: Scalar) -> bool:
-    """50 % is 0.5, and 50 where the question asked for percent."""
-    percent, number = exact_number(marked.text), exact_number(plain.text)
-    if percent is not None and number is not None:
-        if percent == number and abs(number) <= 1:
-            raise Undecidable("percent")
-        if percent not in (number, 100 * number):
-            if is_rounding(marked.text, 100 * number) or is_rounding(plain.text, percent / 100):
-                raise Undecidable("rounded")
-            return False
-        return True
-    if same_value(marked.text, plain.text):
-        if number is None:
-            raise Undecidable("percent")
-        return True
-    return same_value(rf"\frac{{{marked.text}}}{{100}}", plain.text)

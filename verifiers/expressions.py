@@ -1,46 +1,39 @@
 """Whether two expressions have the same value.
 
-Constants are compared exactly where they are rational, else to 150 digits; expressions with variables at six points.
-Proves nothing symbolically. The text is read by `parser`: `verifiers.formula` by default, and by `verifiers.latex` in a
-worker process; one comparison uses one of them throughout.
+Constants are compared exactly where they are rational, else by balls of up to 40,000 bits; expressions with variables
+at six points. Proves nothing symbolically. The text is read by `verifiers.formula`, or by `verifiers.latex` within
+`in_full`; one comparison uses one of them throughout.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Protocol
 
-from tracemill.verifiers.formula import DIGITS, Number, inexact, read_formula
+from tracemill.verifiers.formula import Evaluable, agree, exact_middle, read_formula
 from tracemill.verifiers.normal_form import exact_number, is_rounding
 from tracemill.verifiers.structure import Unreadable
 from tracemill.verifiers.verdicts import Undecidable
 
 LONGEST = 400
 """Longest expression (characters) that is parsed; antlr needs seconds beyond."""
-AGREE = 10 ** (DIGITS - 50)
-"""Two values are the same where they differ by less than one part in this."""
 POINTS = (Fraction(7, 5), Fraction(19, 8), Fraction(31, 9), Fraction(8, 13), Fraction(-11, 7), Fraction(-23, 6))
 """Where expressions with variables are compared. The first four are positive, where roots and logarithms are real."""
+FEWEST_POINTS = 3
+"""At so many of them both must have a value."""
+ROUNDED_BITS = 512
+"""Precision of a value that a decimal may be the rounding of."""
 
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _AMBIGUOUS = re.compile(r"/\s*(?:\d+|[a-zA-Z])(?:[a-zA-Z(]|\\(?!cdot|times|div|le|ge))")
 _BARE_ROOT = re.compile(r"\\sqrt ?[a-zA-Z0-9]{2}")
+_WORDS_BETWEEN = re.compile(r"\d ?(?:in|of|by|out of|per|vs|is|at) ?\d")
+_FUNCTION_OR_PRODUCT = re.compile(r"(?<![a-zA-Z\\])[fghFGHPQ]\(")
 _DEGREES = re.compile(r"(?<![\d.])(\d+)°")
-BASED = re.compile(r"(-?\d[0-9A-F]*)_\{?(\d+)\}?")
+BASED = re.compile(r"(-?(?:\d[0-9A-F]*|[A-F][0-9A-F]*(?=_\{?1[1-6]\}?$)))_\{?(\d+)\}?")
 REAL_LINE = ("\\infty", "+\\infty", "-\\infty")
-
-
-class Evaluable(Protocol):
-    """A formula that was read."""
-
-    @property
-    def names(self) -> frozenset[str]: ...
-    @property
-    def is_name(self) -> bool: ...
-    def value(self, at: Mapping[str, Fraction]) -> Number: ...
 
 
 _in_full = False
@@ -64,6 +57,10 @@ def parse(text: str) -> Evaluable:
         raise Undecidable("too_long")
     if re.search(r"\d_[a-z]", text):
         raise Undecidable("base")
+    if _WORDS_BETWEEN.search(text):
+        raise Undecidable("words")
+    if "!!" in text or _FUNCTION_OR_PRODUCT.search(text):
+        raise Undecidable("notation")
     if "\\text" in text or re.search(r"[A-Za-z]{3,}", words) or re.search(r"(?<!_)\d \d|\d_", text):
         raise Unreadable(text[:60])
     if _AMBIGUOUS.search(text):
@@ -128,23 +125,33 @@ def _in_base(number: re.Match[str]) -> int:
 
 
 def _same_constant(gold: str, value: str, left: Evaluable, right: Evaluable) -> bool:
-    first, second = left.value({}), right.value({})
-    if not differ(first, second):
+    if same_at(left, right, {}):
         return True
-    for literal, exact in ((value, first), (gold, second)):
-        real = exact if isinstance(exact, Fraction) else None if exact.imag else Fraction(str(exact.real))
-        if real is not None and is_rounding(literal, real):
+    for literal, other in ((value, left), (gold, right)):
+        exact = other.value({}, ROUNDED_BITS)
+        if not isinstance(exact, Fraction):
+            exact = None if exact.imag != 0 else exact_middle(exact.real)
+        if exact is not None and is_rounding(literal, exact):
             raise Undecidable("rounded")
     return False
 
 
+def same_at(left: Evaluable, right: Evaluable, at: dict[str, Fraction]) -> bool:
+    """Whether two formulas have the same value there. Raises Undecidable."""
+    return agree(lambda bits: left.value(at, bits), lambda bits: right.value(at, bits))
+
+
 def _same_everywhere(gold: str, value: str, left: Evaluable, right: Evaluable) -> bool:
-    names = left.names | right.names
-    verdicts = [not differ(left.value(at), right.value(at)) for at in places(names, len(POINTS))]
+    verdicts = []
+    for at in places(left.names | right.names, len(POINTS)):
+        try:
+            verdicts.append(same_at(left, right, at))
+        except Undecidable as error:  # a pole, or a branch: the other points may tell
+            undecided = error
+    if len(verdicts) < FEWEST_POINTS:
+        raise undecided
     if all(verdicts):
-        if left.names != right.names and {name.lower() for name in left.names} == {
-            name.lower() for name in right.names
-        }:
+        if left.names != right.names and _folded(left) == _folded(right):
             raise Undecidable("letter_case")
         return True
     if any(verdicts):
@@ -152,6 +159,10 @@ def _same_everywhere(gold: str, value: str, left: Evaluable, right: Evaluable) -
     if _is_renamed(left, right):
         raise Undecidable("variable")
     return False
+
+
+def _folded(formula: Evaluable) -> set[str]:
+    return {name.lower() for name in formula.names}
 
 
 def places(names: frozenset[str], count: int) -> Iterator[dict[str, Fraction]]:
@@ -166,28 +177,4 @@ def _is_renamed(left: Evaluable, right: Evaluable) -> bool:
     first, second = left.names, right.names
     if len(first) != 1 or len(second) != 1 or first == second or left.is_name or right.is_name:
         return False
-    at = dict.fromkeys(first | second, POINTS[0])
-    return not differ(left.value(at), right.value(at))
-
-
-def differ(first: Number, second: Number) -> bool:
-    """Whether two numbers are not the same: exactly where both are exact, else in their first digits.
-
-    Raises Undecidable where these do not tell.
-    """
-    difference = subtract(first, second)
-    if isinstance(difference, Fraction):
-        return difference != 0
-    size = max(abs(inexact(first)), abs(inexact(second)))
-    if abs(difference) * AGREE > size:
-        return True
-    if size > AGREE:  # so long that a whole one is lost in its last digits
-        raise Undecidable("too_large")
-    return False
-
-
-def subtract(first: Number, second: Number) -> Number:
-    """Their difference, exact where both are."""
-    if isinstance(first, Fraction) and isinstance(second, Fraction):
-        return first - second
-    return inexact(first) - inexact(second)
+    return same_at(left, right, dict.fromkeys(first | second, POINTS[0]))

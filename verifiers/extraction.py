@@ -21,7 +21,22 @@ _SENTENCE_END = re.compile(r"[.](?:\s|$)")
 _RETRACTION = re.compile(
     r"\b(?:no|not|wrong|actually|wait|correction|sorry|instead|rather|mistake)\b|n't", re.IGNORECASE
 )
-_SECOND_THOUGHT = re.compile(r"\b(?:actually|wait|correction|sorry|mistake|hold on)\b", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"^\W*(?:is|was) (?:wrong|incorrect|not)\b|\b(?:wait|hold on|scratch that|correction|my mistake|i was wrong)\b"
+    r"|\bno[,.] |\bmade (?:a|an) (?:mistake|error)\b|\b(?:this|that) (?:is|was) (?:wrong|incorrect|not right)\b",
+    re.IGNORECASE,
+)
+"""After an answer: whatever follows, it was not the last word."""
+_SECOND_THOUGHT = re.compile(
+    r"\b(?:actually|sorry|mistake|should be|instead|rather|correct(?:ed)? (?:answer|value)|re-?check|double-?check"
+    r"|however)\b",
+    re.IGNORECASE,
+)
+"""After an answer: another number then is another answer."""
+_REMARK = re.compile(
+    r"([^,]*\d[^,]*),\s+(?:as|of course|which|so|since|because|where|when|thus|hence|if|after|with|just|exactly)\b.*",
+    re.DOTALL,
+)
 _ALTERNATIVES = re.compile(r"\bor\b")
 
 
@@ -93,6 +108,8 @@ def _contradicts(after: str, marked: str) -> bool:
     said += [] if isinstance(boxes, Found) else [held for held, _ in boxes]
     if any(value and not _says(value, marked) for value in said):
         return True
+    if _TAKEN_BACK.search(after):
+        return True
     return bool(_SECOND_THOUGHT.search(after) and _numbers(after) - _numbers(marked))
 
 
@@ -163,7 +180,8 @@ def _in_prose(text: str, tagged: bool) -> Found:
             return Found(None, "no_answer")
         if len({re.sub(r"\s+", "", value) for value in values}) > 1:
             return Found(None, "several_answers")
-        if final and _contradicts(text[final[-1].end() :], values[-1]):
+        last = (final or phrases)[-1]
+        if _contradicts(text[last.end() + _end_of_value(last[1]) :], values[-1]):
             return Found(None, "several_answers")
         return _single(values[-1])
     line = text.strip()
@@ -177,7 +195,13 @@ def _single(value: str) -> Found:
 
 
 def _value(text: str) -> str:
-    """The rest of a sentence that began with "the answer is", without markdown and its full stop."""
-    stop = _SENTENCE_END.search(text)
-    value = text[: stop.start()] if stop else text
+    """The rest of a sentence that began with "the answer is", without markdown, its full stop, and a remark."""
+    value = text[: _end_of_value(text)]
+    if remark := _REMARK.fullmatch(value):
+        value = remark[1]
     return value.strip().strip("*_` ").strip()
+
+
+def _end_of_value(text: str) -> int:
+    stop = _SENTENCE_END.search(text)
+    return stop.start() if stop else len(text)

@@ -103,9 +103,11 @@ class _Reader:
 
     def power(self) -> Node:
         node = self.atom()
-        while self.peek() == "!":
+        if self.peek() == "!":
             self.take()
             node = ("!", node)
+            if self.peek() == "!":
+                raise Outside("a double factorial, or a factorial of one")
         if self.peek() == "^":
             self.take()
             node = ("^", node, self.exponent())
@@ -172,7 +174,7 @@ class _Reader:
             self.take()
             index = self.sum()
             self.expect("]")
-        return ("^", self.group(), ("/", ("number", Fraction(1)), index))
+        return ("root", self.group(), index)
 
     def function(self, token: str) -> Node:
         power: Node | None = None

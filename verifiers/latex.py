@@ -13,10 +13,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from tracemill.verifiers.formula import DIGITS, Number, arithmetic
+from tracemill.verifiers.formula import Number
 from tracemill.verifiers.structure import Unreadable
 from tracemill.verifiers.verdicts import Undecidable
 
+MOST_BITS = 4_096
+"""sympy takes seconds beyond."""
 _DECIMAL = re.compile(r"(?<![\w}])(\d*)\.(\d+)")
 
 
@@ -34,8 +36,8 @@ class LatexFormula:
     def is_name(self) -> bool:
         return bool(self.expression.is_Symbol)
 
-    def value(self, at: Mapping[str, Fraction]) -> Number:
-        """The value (exact, or mpmath complex) with the variables replaced; i is the imaginary unit."""
+    def value(self, at: Mapping[str, Fraction], bits: int) -> Number:
+        """The value with the variables replaced; i is the imaginary unit. Raises Undecidable."""
         import sympy
 
         values = {
@@ -47,8 +49,12 @@ class LatexFormula:
         exact = self.expression.subs(values).doit()
         if exact.is_Rational:
             return Fraction(int(exact.p), int(exact.q))
+        if any(power.exp.is_Rational and power.exp.q % 2 and power.exp.q > 1 and not power.base.is_nonnegative
+               for power in exact.atoms(sympy.Pow)):  # fmt: skip
+            raise Undecidable("branch")  # (-8)^{1/3}: -2, or 1 + 1.73i
+        digits = min(bits, MOST_BITS) * 3 // 10
         try:
-            result = exact.evalf(DIGITS, strict=True, maxn=2 * DIGITS)
+            result = exact.evalf(digits, strict=True, maxn=2 * digits)
         except sympy.core.evalf.PrecisionExhausted:  # sqrt(2)^2 - 2: zero in disguise
             result = sympy.simplify(exact)
             if not result.is_Rational:
@@ -57,8 +63,17 @@ class LatexFormula:
         real, imaginary = result.as_real_imag()
         if not (real.is_Number and imaginary.is_Number and result.is_finite):
             raise Undecidable("not_a_number")
-        context = arithmetic()
-        return context.mpc(*(context.mpf(part._to_mpmath(4 * DIGITS)) for part in (real, imaginary)))
+        return around(str(real), digits) + around(str(imaginary), digits) * around("1", digits, imaginary=True)
+
+
+def around(decimal: str, digits: int, imaginary: bool = False) -> Any:
+    """A ball around a decimal number of so many right digits."""
+    import flint
+
+    middle = flint.arb(decimal)
+    radius = abs(middle) * flint.arb(10) ** (5 - digits)
+    middle += flint.arb(0, radius.upper()) if decimal not in ("0", "1") else 0
+    return flint.acb(0, middle) if imaginary else flint.acb(middle)
 
 
 @lru_cache(maxsize=1024)

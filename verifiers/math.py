@@ -3,12 +3,10 @@
 Fast path, here: the same normalised text; both exact literals (integers, decimals, fractions, mixed numbers), compared
 as fractions; both words. Everything else goes to `verifiers.equality` in a killable worker with a deadline.
 
-Covered: numbers, expressions, equations up to a constant factor, inequalities as intervals, intervals and unions,
-tuples, vectors, matrices, sets, lists in any order (unless the question asks for an order), a ±, units, percent,
-degrees, numbers with a base. UNDECIDED rather than guessed: a rounded decimal against an exact value, another unit,
-(1,2) against 1,2 or {1,2}, 3/4x, |x| against x, equations that are no multiples of each other, ellipses, synonyms,
-dates and times that are not written alike, "5!" at the end of a sentence, words after a number that may change it.
-Not covered: proofs, conversions between units, which unit or precision the question asked for.
+What counts as equal is written down, with examples that a test runs, in docs/reference/math.md. Nothing is decided
+where it takes more than the two answers and the question: a rounded decimal against an exact value, (1,2) against 1,2
+or {1,2}, 3/4x, |x| against x, equations that are no multiples of each other, ellipses, words that may be synonyms.
+Not covered: proofs, and which precision the question asked for.
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ from tracemill.verifiers.dates import compare_dates, looks_like_date
 from tracemill.verifiers.extraction import extract
 from tracemill.verifiers.grammar import Outside
 from tracemill.verifiers.normal_form import exact_number, is_grouped, is_rounding, normalise, other_readings
-from tracemill.verifiers.units import asks_otherwise
+from tracemill.verifiers.units import asks_otherwise, is_strange
 from tracemill.verifiers.verdicts import Undecidable, verdict
-from tracemill.verifiers.words import are_words, number_word, same_words
+from tracemill.verifiers.words import are_options, are_words, number_word, same_words
 from tracemill.verifiers.worker import Pool, TimeLimit
 
 LONGEST = 2000
@@ -38,7 +36,11 @@ SHORT = 300
 """Most characters of both texts that are compared without a deadline; what they may cost is bounded by then."""
 
 _pool = Pool(warm=equality.warm)
-_ORDER = re.compile(r"\b(?:order(?:ed)?|sequence|ascending|descending|least to greatest|respectively)\b", re.IGNORECASE)
+_ORDER = re.compile(
+    r"(?<!in )\border(?:ed)?\b|\b(?:sequence|ascending|descending|increasing|decreasing|respectively"
+    r"|alphabetical(?:ly)?|rank|then|first\b.*\bsecond|(?:least|small|great|larg|high|low|few|most)\w*,? to)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _DANGLING = re.compile(r"(?:[\^_+*/=<(\[{\\-]|\\(?:frac|sqrt|le|ge|ne|cdot|times))$|\\frac(?![\s{\d\\a-zA-Z])")
 
 
@@ -50,7 +52,7 @@ class Math:
     """Time limit of one comparison; past it the verdict is UNDECIDED `time_limit`."""
 
     name: ClassVar[str] = "math"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     reference_is_answer: ClassVar[bool] = True
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
@@ -69,6 +71,8 @@ class Math:
         if not answer:
             return verdict(self, trace, Outcome.UNPARSED, "no_answer", found.text)
         outcome, reason = _literal(reference, answer) or _compare(reference, answer, self.seconds)
+        if reason == "words" and are_options(prompt.text, reference, answer):
+            outcome, reason = Outcome.WRONG, "different"
         outcome, reason = _as_asked(prompt.text, outcome, reason)
         return verdict(self, trace, outcome, reason, found.text)
 
@@ -97,7 +101,10 @@ def _literal(reference: str, answer: str) -> tuple[Outcome, str] | None:
     if is_grouped(reference) and ("," in answer or ";" in answer):
         return Outcome.UNDECIDED, "separator"
     if are_words(reference):
-        return _decided(same_words(reference, answer))
+        try:
+            return _decided(same_words(reference, answer))
+        except Undecidable as error:
+            return Outcome.UNDECIDED, error.reason
     return None
 
 
@@ -115,6 +122,8 @@ def _as_asked(question: str, outcome: Outcome, reason: str) -> tuple[Outcome, st
     code, _, detail = reason.partition(": ")
     if code == "reordered" and _ORDER.search(question):
         return Outcome.UNDECIDED, "order"
+    if detail and code in ("assumed_unit", "different") and is_strange(question, detail):
+        return Outcome.UNDECIDED, "unit"
     if code == "assumed_unit" and asks_otherwise(question, detail):
         return Outcome.UNDECIDED, "unit"
     return outcome, reason

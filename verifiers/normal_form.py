@@ -7,6 +7,7 @@ Pure text work, about 20 µs: delimiters, spacing, fraction commands, symbols, t
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -15,7 +16,7 @@ _SYMBOLS = str.maketrans(
     {
         "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ",
         "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∈": r"\in ", "≈": r"\approx ", "…": r"\ldots ",
-        "²": "^{2}", "³": "^{3}", "θ": r"\theta ", "±": r"\pm ", "∅": r"\emptyset ", "\u00a0": " ",
+        "º": "°", "θ": r"\theta ", "±": r"\pm ", "∅": r"\emptyset ", "\u00a0": " ",
         "\u202f": " ", "\u2009": " ",
     }
 )  # fmt: skip
@@ -29,7 +30,9 @@ def _listed_text(match: re.Match[str]) -> str:
 _REWRITES = tuple(
     (re.compile(pattern), new)
     for pattern, new in (
-        (r"(?<!\\)\$|\\checkmark(?![a-zA-Z])|[✓\"“”]", ""),
+        (r"(?<!\\)\$|\\checkmark(?![a-zA-Z])|✓", ""),
+        (r"^\s*[\"“](.*)[\"”]\s*$", r"\1"),
+        (r"(?<=[\d)}\]])[\"”]|[\"“](?=[\d(\\-])", ""),
         (r"\\\$", "$"),
         (r"(?<=\d)(?:,\s*\\!\s*|')(?=\d{3}(?!\d))", ","),
         (r"(?<!\\)\\[()\[\]]", " "),
@@ -46,16 +49,19 @@ _REWRITES = tuple(
             r"\\text\{[Aa]ll real numbers\}|\b[Aa]ll real numbers\b|(?:\\math(?:bb|bf)(?: R|\{R\})|ℝ)(?!\s*[\^_])",
             r"(-\\infty,\\infty)",
         ),
-        (r"\\(?:mathbf|boldsymbol|bm|vec)\s*\{([^{}]*)\}", r"{\1}"),
+        (r"\\(?:mathbf|boldsymbol|bm|vec)\s*\{(?![ijk]\})([^{}]*)\}", r"{\1}"),  # \mathbf{i} is no imaginary unit
         (r"\\text\{\(([A-Za-z])\)\}", r"(\1)"),
         (r"\\text\{,? ?(or|and)\}|(?<![A-Za-z\\])(or|and)(?![A-Za-z])", lambda m: f" \\{m[1] or m[2]} "),
         (r"(?i)\\text\{infinity\}|(?<![a-z\\])infinity(?![a-z])", r"\\infty "),
         (r"\\text\{([A-Za-z]+(?: ?, ?(?:\\?and )?[A-Za-z]+)+)\}", _listed_text),
         (r"\\text\{(\d[\d.,]*) ([A-Za-z][A-Za-z ]*)\}", r"\1 \\text{\2}"),
-        (r"(?<=\d) ?(?:\\text\{to\}|\bto\b) ?(?=\d)", ":"),
+        (r"(?<=\d) ?(?:\\text\{to\}|\bto\b) ?(?=\d)", r"\\to "),
         (r"(?<![\d})])(?<![\d})] )\\text\{([A-Za-z]?|-?[\d.,]+)\}", r" \1 "),
         (r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree(?![a-zA-Z])", "°"),
+        (r"°\s*(?:\\text\{)?([CFK])\}?(?![a-zA-Z])", r"°\1"),
         (r"\\%", "%"),
+        (r"_(\d{2,})(?![\d}])", r"_{\1}"),
+        (r"(?<=\d) ?[xX] ?(?=10\s*\^)", r"\\times "),
         (r"\\leq(?:slant)?(?![a-zA-Z])", r"\\le "),
         (r"\\geq(?:slant)?(?![a-zA-Z])", r"\\ge "),
         (r"\\neq(?![a-zA-Z])", r"\\ne "),
@@ -95,11 +101,24 @@ LONGEST_NUMBER = 1000
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """One spelling of an answer. Idempotent on what it writes; empty where nothing but marks was there."""
-    text = text.translate(_SYMBOLS)
+    text = (text if text.isascii() else _ascii_digits(text)).translate(_SYMBOLS)
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
     text = text.strip().rstrip(".,;:").strip()
     return text.removeprefix("=").removeprefix("+")
+
+
+def _ascii_digits(text: str) -> str:
+    """10⁻³ as 10^{-3}, 1½ as 1\\frac{1}{2}, full-width characters as the usual ones; without invisible characters."""
+    text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    text = re.sub("[\uff01-\uff5e]", lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = re.sub("[⁺⁻]?[⁰¹²³⁴-⁹]+", lambda match: f"^{{{_plain_digits(match[0])}}}", text)
+    text = re.sub("_?[₀-₉]+", lambda match: f"_{{{_plain_digits(match[0].lstrip('_'))}}}", text)
+    return re.sub("[¼-¾⅐-⅞]", lambda match: "\\frac{{{}}}{{{}}}".format(*_plain_digits(match[0]).split("⁄")), text)
+
+
+def _plain_digits(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("−", "-")
 
 
 def is_grouped(text: str) -> bool:

@@ -8,9 +8,11 @@ builders, approximations).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tracemill.verifiers.normal_form import is_grouped
+from tracemill.verifiers.units import spelled
 from tracemill.verifiers.verdicts import Undecidable
 
 
@@ -20,7 +22,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One expression, with the unit that stands with it (`%`, `°`, `€`, words in lower case, `cm^2`)."""
+    """One expression, with the unit that stands with it (`%`, `°C`, `€`, words as `units.spelled`, `cm^2`)."""
 
     text: str
     unit: str = ""
@@ -32,7 +34,8 @@ class Scalar:
 class Items:
     """Several values.
 
-    `kind` is the brackets as written (`()`, `[)`, `{}`), or `list`, `union`, `vector` (a column), `row`, `matrix`.
+    `kind` is the brackets as written (`()`, `[)`, `{}`), or `list`, `union`, `vector` (a column), `row`, `matrix`,
+    `ratio`, `to` (2 to 3: a ratio or a range).
     """
 
     kind: str
@@ -70,7 +73,7 @@ _TOKEN = re.compile(r"\\langle|\\rangle|\\begin\{\w+\}|\\end\{\w+\}|\\text\{[^{}
 _OPEN = {"(", "[", "{", "\\{", "\\langle"}
 _CLOSE = {")", "]", "}", "\\}", "\\rangle"}
 _BEYOND = re.compile(
-    r"\\(?:ldots|approx|sim|equiv|pmod|mod|mp|prime|setminus|forall|exists|mid|begin\{[vV]matrix\})|'"
+    r"\\(?:ldots|approx|sim|equiv|pmod|mod|mp|prime|setminus|forall|exists|mid|mathbf|vec|hat|bm|boldsymbol|begin\{[vV]matrix\})|['\"]"
     r"|\\(?:angle|triangle|square|overrightarrow|widehat|overline\{[A-Za-z])"  # figures have names, not values
 )
 _SIGNS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in"}
@@ -81,7 +84,8 @@ _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\
 _KNOWN = "cm|mm|km|kg|mg|ml|mL|ft|in|lb|lbs|oz|hr|hrs|min|am|pm"
 _FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|arc[a-z]+|log|ln)(?![a-z])")
 _UNIT = re.compile(
-    r"(?P<value>.*(?:[\d})]|\\pi ?))(?:(?P<mark>[%°€£¥₹¢])| ?(?:\\text\{(?P<text>[A-Za-z][A-Za-z /.]*(?:\^\d)?)\}"
+    r"(?P<value>.*(?:[\d})]|\\pi ?))(?:(?P<mark>°[CFK]?|[%€£¥₹¢])"
+    r"| ?(?:\\text\{(?P<text>[A-Za-z][A-Za-z /.]*(?:\^\d)?)\}"
     rf"|(?P<bare>(?:{_KNOWN}|(?<= )[mgshL]|[A-Za-z]{{3,}})(?:[ /][A-Za-z]+){{0,2}})))(?P<power>\^\{{?[23]\}}?)?",
     re.DOTALL,
 )
@@ -107,6 +111,10 @@ def read(text: str) -> Value:
     parts, joints = _split(tokens, {",", ";", "\\or", "\\and"})
     if len(parts) > 1:
         return _listed([part for part in parts if part.strip()], joints)
+    for kind, mark in (("ratio", ":"), ("to", "\\to")):
+        parts, _ = _split(tokens, {mark})
+        if len(parts) > 1:
+            return Items(kind, tuple(_quantities(parts)))
     parts, _ = _split(tokens, {"\\cup"})
     if len(parts) > 1:
         return Items("union", tuple(read(part) for part in parts), interval=True)
@@ -116,6 +124,14 @@ def read(text: str) -> Value:
     if builder := _BUILDER.fullmatch(text):
         return _built(builder["name"], read(builder["condition"]))
     return _matrix(text) or _bracketed(tokens) or _signed_pair(text) or _scalar(text)
+
+
+def _quantities(parts: list[str]) -> Iterator[Value]:
+    for part in parts:
+        value = read(part)
+        if not isinstance(value, Scalar) or value.unit:
+            raise Undecidable("notation")
+        yield value
 
 
 def _split(tokens: list[str], marks: set[str]) -> tuple[list[str], list[str]]:
@@ -216,7 +232,7 @@ def _bracketed(tokens: list[str]) -> Value | None:
         raise Unreadable("unbalanced brackets")
     parts, _ = _split(tokens[1:-1], {",", ";"})
     is_set = opened == "\\{" or (opened == "{" and len(parts) > 1)
-    if is_set and (":" in tokens or "|" in tokens):
+    if is_set and "|" in tokens:
         raise Undecidable("notation")
     if is_set and parts == [""]:
         return Items("{}", ())
@@ -248,7 +264,7 @@ def _scalar(text: str) -> Value:
     if match["mark"] == "°" and _FUNCTION.search(value):  # \sin 30° is no angle
         return Scalar(text)
     unit = match["mark"] or match["text"] or match["bare"]
-    unit = {"percent": "%", "degree": "°", "degrees": "°"}.get(unit, unit)
+    unit = {"percent": "%", "degree": "°", "degrees": "°"}.get(unit.lower(), unit)
     power = re.sub(r"[{}]", "", match["power"] or "")
     words = tuple(re.findall(r"[a-z]+|[€£¥₹¢]", unit.lower()))
-    return Scalar(value.strip(), unit.lower().strip(" .") + power, words)
+    return Scalar(value.strip(), spelled(unit) + power, words)

@@ -18,13 +18,13 @@ _SIZES: dict[str, dict[str, Fraction | int]] = {
     "length": {
         "m meter metre": 1, "cm centimeter centimetre": Fraction(1, 100),
         "mm millimeter millimetre": Fraction(1, 1000),
-        "dm decimeter decimetre": Fraction(1, 10), "km kilometer kilometre": 1000,
+        "dm decimeter decimetre": Fraction(1, 10), "km Km kilometer kilometre": 1000,
         "in inch inches": Fraction(254, 10_000), "ft foot feet": Fraction(3048, 10_000),
         "yd yard": Fraction(9144, 10_000),
         "mi mile": Fraction(1_609_344, 1000),
     },
     "mass": {
-        "g gram": 1, "kg kilogram": 1000, "mg milligram": Fraction(1, 1000), "tonne": 1_000_000,
+        "g gram": 1, "kg Kg kilogram": 1000, "mg milligram": Fraction(1, 1000), "tonne": 1_000_000,
         "lb lbs pound": Fraction(45_359_237, 100_000), "oz ounce": Fraction(45_359_237, 1_600_000),
     },
     "time": {
@@ -32,16 +32,20 @@ _SIZES: dict[str, dict[str, Fraction | int]] = {
     },
     "months": {"month": 1, "year": 12, "decade": 120, "century": 1200},
     "volume": {
-        "l liter litre": 1, "ml milliliter millilitre": Fraction(1, 1000),
+        "l L liter litre": 1, "ml mL milliliter millilitre": Fraction(1, 1000),
         "cl centiliter centilitre": Fraction(1, 100),
     },
     "us_volume": {
         "cup": 1, "pint": 2, "quart": 4, "gallon": 16, "tablespoon": Fraction(1, 16), "teaspoon": Fraction(1, 48),
     },
-    "money:usd": {"dollar usd $": 1, "cent ¢": Fraction(1, 100)}, "money:eur": {"euro eur €": 1},
-    "money:gbp": {"gbp £": 1}, "money:yen": {"yen jpy ¥": 1}, "money:inr": {"rupee inr ₹": 1},
-    "count": {"dozen": 12, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12},
-    "angle": {"° degree": 1},
+    "money:usd": {"dollar USD usd $": 1, "cent ¢": Fraction(1, 100)}, "money:eur": {"euro EUR €": 1},
+    "money:gbp": {"GBP £": 1}, "money:yen": {"yen JPY ¥": 1}, "money:inr": {"rupee INR ₹": 1},
+    "count": {
+        "dozen": 12, "score": 20, "thousand": 1000, "lakh lac": 10**5, "million": 10**6, "crore": 10**7,
+        "billion": 10**9, "trillion": 10**12, "googol": 10**100,
+    },
+    "angle": {"° degree": 1}, "celsius": {"°C celsius": 1}, "fahrenheit": {"°F fahrenheit": 1},
+    "kelvin": {"K °K kelvin": 1},
     "hectares": {"hectare": 1}, "acres": {"acre": 1},
 }  # fmt: skip
 _UNITS = {
@@ -52,7 +56,7 @@ _UNITS = {
 }
 _SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h"}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
-_ATOM = re.compile(r"(?:(square|sq|cubic|cu)\.? )?([a-z]+|[°$€£¥₹¢])\.?(?:\^([23])| (squared|cubed))?")
+_ATOM = re.compile(r"(?:(square|sq|cubic|cu)\.? )?([a-zA-Z]+|°[CFK]?|[$€£¥₹¢])\.?(?:\^([23])| (squared|cubed))?")
 
 _SPELT = re.compile(r"[a-z]{3,}|\b(?:cm|mm|dm|km|kg|mg|ml|cl|ft|yd|lb|oz|hr)\b|[$€£¥₹¢]")
 _AFTER_NUMBER = re.compile(r"\d ?([a-z]{1,2}|°)(?![a-z])")
@@ -60,7 +64,7 @@ _AFTER_NUMBER = re.compile(r"\d ?([a-z]{1,2}|°)(?![a-z])")
 _OTHER_THINGS = {
     "unit", "point", "radian", "joule", "watt", "newton", "volt", "kelvin", "celsius", "fahrenheit", "pence", "penny",
     "pennies", "yuan", "peso", "people", "person", "man", "men", "woman", "women", "child", "children", "fish", "sheep",
-    "mice", "geese", "teeth", "money", "cash", "sq", "square", "cubic", "cu", "percent", "old", "ton", "mph", "kph",
+    "mice", "geese", "teeth", "money", "cash", "sq", "square", "cubic", "cu", "old", "ton", "mph", "kph",
     "kmh",
 }  # fmt: skip
 _LINKS = {"of", "per", "a", "an", "the", "each", "every", "total", "in"}
@@ -71,7 +75,10 @@ _CHANGING = {
     "perhaps", "unless", "besides", "downwards", "upwards", "backwards", "forwards", "minuses", "negatives", "us",
     "has", "does", "plusses", "previous", "afterwards", "factors", "sometimes", "ours", "its", "multiples", "remains",
     "remainders", "inverses", "opposites", "oclock", "towards", "inwards", "outwards", "northwards", "southwards",
-    "across", "overseas", "nowadays", "bases", "tens", "ones", "twos", "hundred", *_SIZES["count"],
+    "across", "overseas", "nowadays", "bases", "hundred", "zero", "zeroe", "one", "two", "three",
+    "four", "five", "six", "sixe", "seven", "eight", "nine", "ten", "eleven", "twelve", "twelf", "twentie", "thirtie",
+    "fortie", "fiftie", "percent", "double", "triple", "factorial", "other", "lac",
+    *(name for names in _SIZES["count"] for name in names.split()),
 }  # fmt: skip
 """Words, most of them plurals in form, that change the number, or may."""
 
@@ -84,9 +91,20 @@ class Measure:
     size: Fraction
 
 
+def spelled(unit: str) -> str:
+    """A unit with its words of more than three letters in lower case: MW and mW differ, Meters and meters do not."""
+    return re.sub(r"[A-Za-z]+", lambda word: word[0].lower() if len(word[0]) > 3 else word[0], unit.strip(" ."))
+
+
+def same_unit(first: str, second: str) -> bool:
+    """The same but for a plural: apple and apples; not m and ms."""
+    plural = re.compile(r"(?<=[a-z]{3})s\b")
+    return plural.sub("", first) == plural.sub("", second)
+
+
 @lru_cache(maxsize=4096)
 def measure(unit: str) -> Measure | None:
-    """The unit that a text names, in lower case: `cm^2`, `square feet`, `km per hour`, `$`; None for anything else."""
+    """The unit that a text names, as `spelled`: `cm^2`, `square feet`, `km per hour`, `$`; None for anything else."""
     text = _SPEEDS.get(unit.strip(), unit.strip())
     above, slash, below = re.sub(r" ?/ ?| per | an? | each ", "/", text).partition("/")
     first = _power_of_unit(above)
@@ -133,10 +151,26 @@ def is_thing(words: Sequence[str]) -> bool:
     linked = False
     named = False
     for word in words:
-        known = word in _UNITS or word in _OTHER_THINGS
-        thing = known or (len(word) > 3 and word.endswith("s") and not word.endswith("ss"))
-        if word in _CHANGING or not (thing or linked or word in _LINKS):
+        thing = _is_listed(word) or (len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "ths")))
+        if {word, word.removesuffix("s")} & _CHANGING or not (thing or linked or word in _LINKS):
             return False
         named = named or thing
         linked = word in ("of", "per")
     return named
+
+
+def is_strange(question: str, unit: str) -> bool:
+    """Whether a unit is neither in our lists nor in the question: 7 apples may answer it, 7 fives may be 35."""
+    words = re.findall(r"[a-z]+", unit.lower())
+    if measure(unit) or all(_is_listed(word) or word in _LINKS for word in words):
+        return False
+    asked = {_stem(word) for word in re.findall(r"[a-z]+", question.lower())}
+    return bool(asked) and not any(_stem(word) in asked for word in words if len(word) > 3)
+
+
+def _stem(word: str) -> str:
+    return word.removesuffix("s").removesuffix("e")
+
+
+def _is_listed(word: str) -> bool:
+    return word in _UNITS or word in _OTHER_THINGS or (len(word) > 3 and word.removesuffix("s") in _UNITS)

@@ -189,6 +189,110 @@ def test_steps_dates_and_units_that_fit_are_accepted(judged: Judged, reference: 
     assert judged(reference, answer).outcome is Outcome.CORRECT
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("\\frac{\\sqrt{3}}{2^{2019}}", "\\frac{\\sqrt{3}}{2^{2018}}"),
+        ("1-\\frac{\\sqrt2}{2^{1009}}", "1+\\frac{\\sqrt2}{2^{1009}}"),
+        ("2^{-1000}\\sqrt5", "-2^{-1000}\\sqrt5"),
+        ("(2-\\sqrt3)^{2020}", "(2-\\sqrt3)^{2019}"),
+        ("e^{-500}", "e^{-501}"),
+        ("1-e^{-365}", "1"),
+        ("e^{-x^2\\cdot 1000}", "0"),
+        ("\\sqrt{10^{300}+1}", "10^{150}"),
+        ("10\\text{ ms}", "10\\text{ m}"),
+        ("5\\text{ MW}", "5\\text{ mW}"),
+        ("5\\text{ Vs}", "5\\text{ V}"),
+        ("1 in 4", "4 in 1"),
+        ("2 of 3", "3 of 2"),
+        ("1:2:3", "1:6"),
+        ("1:2:3", "1:3:2"),
+        ("1:2:3", "1/6"),
+        ("2 to 3", "4 to 6"),
+        ("7", "7 twelfths"),
+        ("5", "5 lakhs"),
+        ("3", "3 fives"),
+        ("7", "7 percents"),
+        ("f(b+c)", "fb+fc"),
+        ("x", 'x"'),
+        ("\\mathbf{i}^2", "-1"),
+        ("\\{\\{1\\},\\{2\\}\\}", "\\{1,2\\}"),
+    ],
+)
+def test_what_a_reviewer_got_accepted_is_not(judged: Judged, reference: str, answer: str) -> None:
+    """Irrational numbers below every tolerance, units that differ in case, words between numbers, ratios."""
+    assert judged(reference, answer).outcome is not Outcome.CORRECT
+    assert judged(answer, reference).outcome is not Outcome.CORRECT
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("2^{-500}", "(1/\\sqrt2)^{1000}"),
+        ("\\sqrt[3]{-8}", "-2"),
+        ("\\sqrt[3]{-54}", "-3\\sqrt[3]{2}"),
+        ("-\\sqrt[3]{5}", "\\sqrt[3]{-5}"),
+        ("1-\\sqrt[3]{2}", "1+\\sqrt[3]{-2}"),
+        ("5^\\circ\\text{C}", "5"),
+        ("5°C", "5"),
+        ("1:2:3", "2:4:6"),
+        ("500000", "5 lakhs"),
+        ("y=2x", "x=y/2"),
+        ("a=b", "b=a"),
+        ("3\\times10^8", "3x10^8"),
+        ("6.02\\times10^{23}", "6.02 x 10^{23}"),
+        ("FF_{16}", "255_{10}"),
+        ("\\{(1,2)\\}", "(1,2)"),
+        ("x_{10}", "x_10"),
+        ("1000000", "10⁶"),
+        ("0.001", "10⁻³"),
+        ("0.5", "½"),
+        ("1.5", "1½"),
+        ("90", "90º"),
+        ("12", "12\u200b"),
+        ("(1,2)", "（1，2）"),
+        ("x^2", "x²"),
+    ],
+)
+def test_what_a_reviewer_got_refused_is_accepted(judged: Judged, reference: str, answer: str) -> None:
+    assert judged(reference, answer).outcome is Outcome.CORRECT
+    assert judged(answer, reference).outcome is Outcome.CORRECT
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("(-27)^{1/3}", "-3"), ("(-8)^{2/3}", "4"), ("5", "300 s"), ("5^\\circ\\text{F}", "5^\\circ"), ("1 in 4", "\\frac14"),
+        ("4 by 5", "4\\times 5"), ("15", "3 fives"), ("\\frac{7}{11}", "7 elevenths"), ("gray", "grey"), ("trapezoid", "trapezium"),
+        ("zero", "none"), ("half", "one-half"), ("increasing", "increases"), ("false", "incorrect"), ("5!!", "15"), ("12:30 AM", "12:30"),
+        ("AB_{12}", "AB"),
+    ],
+)  # fmt: skip
+def test_what_may_be_right_is_never_wrong(judged: Judged, reference: str, answer: str) -> None:
+    assert judged(reference, answer).outcome is not Outcome.WRONG
+    assert judged(answer, reference).outcome is not Outcome.WRONG
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "answer", "outcome"),
+    [
+        ("Who won, Anna or Boris?", "Anna", "Boris", Outcome.WRONG),
+        ("Who won?", "Anna", "Boris", Outcome.UNDECIDED),
+        ("How many apples are left?", "7", "7 apples", Outcome.CORRECT),
+        ("How many apples are left?", "7", "7 baskets", Outcome.UNDECIDED),
+        ("How many apples are left?", "8", "7 apples", Outcome.WRONG),
+        ("List them from smallest to largest.", "1,2,3", "3,2,1", Outcome.UNDECIDED),
+        ("Rank them from greatest to least.", "A,B,C", "C,B,A", Outcome.UNDECIDED),
+        ("Enter x then y.", "-1,4", "4,-1", Outcome.UNDECIDED),
+        ("In order to win, which numbers are needed?", "1,2,3", "3,2,1", Outcome.CORRECT),
+    ],
+)
+def test_the_question_decides_what_the_answers_cannot(
+    judged: Judged, question: str, reference: str, answer: str, outcome: Outcome
+) -> None:
+    assert judged(reference, answer, question).outcome is outcome
+
+
 @pytest.mark.parametrize("reference", ["5", "120"])
 def test_an_exclamation_mark_in_prose_is_not_read(make_case: Case, reference: str) -> None:
     for text in ("The answer is 5!", "5!", "<answer>The answer is 5!</answer>"):
