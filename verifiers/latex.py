@@ -49,7 +49,7 @@ class LatexFormula:
         exact = self.expression.subs(values).doit()
         if exact.is_Rational:
             return Fraction(int(exact.p), int(exact.q))
-        if any(power.exp.is_Rational and power.exp.q % 2 and power.exp.q > 1 and not power.base.is_nonnegative
+        if any(power.exp.is_Rational and power.exp.q > 2 and not power.base.is_nonnegative
                for power in exact.atoms(sympy.Pow)):  # fmt: skip
             raise Undecidable("branch")  # (-8)^{1/3}: -2, or 1 + 1.73i
         digits = min(bits, MOST_BITS) * 3 // 10

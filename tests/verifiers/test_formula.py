@@ -23,7 +23,16 @@ Pair = tuple[str, str]
 ATOMS: st.SearchStrategy[Pair] = st.one_of(
     st.integers(0, 30).map(lambda n: (str(n), f"{{{n}}}")),
     st.sampled_from(
-        [("x", "{x}"), ("\\pi", "{\\pi }"), ("y", "y"), ("\\sqrt{2}", "\\sqrt{ 2 }"), ("0.5", "\\frac{1}{2}")]
+        [
+            ("x", "{x}"),
+            ("\\pi", "{\\pi }"),
+            ("y", "y"),
+            ("\\sqrt{2}", "\\sqrt{ 2 }"),
+            ("0.5", "\\frac{1}{2}"),
+            ("\\sqrt[3]{-8}", "(-2)"),
+            ("2^{-900}", "\\frac{1}{2^{900}}"),
+            ("\\sqrt[3]{-5}", "(-\\sqrt[3]{5})"),
+        ]
     ),
 )
 
