@@ -109,8 +109,8 @@ def normalise(text: str) -> str:
 
 
 def _ascii_digits(text: str) -> str:
-    """10⁻³ as 10^{-3}, 1½ as 1\\frac{1}{2}, full-width characters as the usual ones; without invisible characters."""
-    text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    """10⁻³ as 10^{-3}, 1½ as 1\\frac{1}{2}, full-width characters as the usual ones; without what has no width."""
+    text = re.sub("[\u00ad\u200b-\u200d\u2060\ufeff]", "", text)
     text = re.sub("[\uff01-\uff5e]", lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = re.sub("[⁺⁻]?[⁰¹²³⁴-⁹]+", lambda match: f"^{{{_plain_digits(match[0])}}}", text)
     text = re.sub("_?[₀-₉]+", lambda match: f"_{{{_plain_digits(match[0].lstrip('_'))}}}", text)
