@@ -9,9 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 import tracemill
-from tracemill.api import corpus, jobs
+from tracemill.api import corpus, jobs, sandbox
 from tracemill.api.schemas import Health
 from tracemill.core.errors import CorpusError, EngineError, InputError, NotFound, SetupError, TracemillError
 from tracemill.core.settings import Settings
@@ -40,8 +41,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.store = JobStore(settings.jobs_url)
     app.include_router(jobs.router, prefix="/v1")
     app.include_router(corpus.router, prefix="/v1")
+    app.include_router(sandbox.router, prefix="/v1")
     app.add_exception_handler(TracemillError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _unknown)
 
     @app.get("/healthz", tags=["service"])
     def healthz() -> Health:
@@ -54,6 +57,13 @@ def create_app(settings: Settings) -> FastAPI:
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": str(error)}, status_code=status)
+
+
+async def _unknown(request: Request, error: Exception) -> JSONResponse:
+    """A URL or a method that the service does not have, in the same form as all errors."""
+    assert isinstance(error, HTTPException)
+    line = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
+    return JSONResponse({"error": line}, status_code=error.status_code, headers=error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -35,8 +35,9 @@ def sql(body: SqlIn, request: Request) -> SqlOut:
 
 
 @router.post("/datasets/{name}/exports", status_code=201)
-def export(name: str, body: ExportIn, request: Request) -> ExportOut:
-    """Write a data set version as a folder that the `datasets` library loads."""
+def export(name: str, request: Request, body: ExportIn | None = None) -> ExportOut:
+    """Write a data set version as a folder that the `datasets` library loads; without a body, the latest as Parquet."""
     settings: Settings = request.app.state.settings
-    made = export_dataset(settings, name, body.version, None, body.layout)
+    wanted = body or ExportIn()
+    made = export_dataset(settings, name, wanted.version, None, wanted.layout)
     return ExportOut(path=str(made.path), rows=made.rows, load=made.load)

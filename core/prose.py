@@ -1,7 +1,8 @@
 """The prose in a chain of thought: the text without code, LaTeX, URLs and tags, so that only words are judged.
 
-Does not look at languages. Every pattern stops at the next opening mark, so the time is linear in the text, whatever
-stands in it. What is opened and never closed hides nothing: it counts as prose.
+Does not look at languages: `core.scripts.hidden_runs` finds foreign text in what is cut out. Every pattern stops at the
+next opening mark, so the time is linear in the text, whatever stands in it. What is opened and never closed hides
+nothing: it counts as prose.
 """
 
 from __future__ import annotations

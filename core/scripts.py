@@ -7,6 +7,7 @@ alone is a variable, and so are up to three Greek ones. Does not tell languages 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -93,6 +94,36 @@ def runs_by_script(plain: str) -> dict[str, list[str]]:
     if not others:
         return {}
     return {name: runs for name, script in SCRIPTS.items() if (runs := script.pattern.findall(others))}
+
+
+def hidden_runs(text: str, plain: str, own: frozenset[str]) -> dict[str, list[str]]:
+    """The runs of two letters or more of scripts other than `own` that stand in the text, but not in its prose.
+
+    They are text that LaTeX, code or a tag hides; a letter alone in a formula is a symbol.
+    """
+    found: dict[str, list[str]] = {}
+    runs = runs_by_script(text)
+    shown = runs_by_script(plain) if runs.keys() - own else {}
+    for name in sorted(runs.keys() - own):
+        hidden = Counter(run for run in runs[name] if len(run) > 1)
+        hidden.subtract(run for run in shown.get(name, ()) if len(run) > 1)
+        if kept := list((+hidden).elements()):
+            found[name] = kept
+    return found
+
+
+def words_by_language(runs: dict[str, list[str]], quoted: str, kana: bool = False) -> dict[str, float]:
+    """The words in runs of foreign scripts, by language, without those that stand in `quoted` too.
+
+    A script's words are called by its first language; Han letters are Japanese where there is kana too, or `kana`.
+    """
+    counts: dict[str, float] = {}
+    known = runs_by_script(quoted) if runs else {}
+    for name, found in runs.items():
+        language = "ja" if name == "Han" and (kana or "Kana" in runs) else SCRIPTS[name].languages[0]
+        words = SCRIPTS[name].words(unquoted(name, found, known.get(name, [])))
+        counts[language] = counts.get(language, 0.0) + words
+    return counts
 
 
 def only(plain: str, own: frozenset[str]) -> str:

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     sql_seconds: float = Field(30.0, description="time limit of one SQL query", gt=0)
     sql_memory_mb: int = Field(2048, description="memory limit of one SQL query", ge=256)
     sql_rows: int = Field(10_000, description="most rows that one SQL query returns", ge=1)
+    sandbox_over_rest: bool = Field(False, description="whether `tracemill serve` offers POST /v1/sandbox/run")
 
     @field_validator("corpus", "exports", "prompts", "cache")
     @classmethod

@@ -6,10 +6,14 @@ Reads only; the rules by which a trace falls stand in standing.sql.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracemill.corpus.selection import DatasetVersion, Selection
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.views import named_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 STAGES = ("format", "verify", "filter", "select")
 
@@ -48,12 +52,17 @@ class Funnel:
         return sum(fallen.count for fallen in self.fallen if fallen.stage == stage)
 
 
+def stand(connection: DuckDBPyConnection, job_id: str, policy: str, selection: Selection) -> None:
+    """Make the table `standing`: where each trace of the job stands under the policy and the selection."""
+    values = {"job": job_id, "policy": policy, **selection.values()}
+    connection.execute(f"CREATE TEMP TABLE standing AS {named_sql('standing')}", values)
+
+
 def funnel(corpus: Corpus, job_id: str, policy: str, dataset: DatasetVersion | None = None) -> Funnel:
     """The funnel of a job under a filter policy, down to `dataset` where one is given."""
     selection = dataset.selection if dataset else Selection()
     with corpus.connect() as connection:
-        values = {"job": job_id, "policy": policy, **selection.values()}
-        connection.execute(f"CREATE TEMP TABLE standing AS {named_sql('standing')}", values)
+        stand(connection, job_id, policy, selection)
         of = {"name": dataset.name if dataset else None, "version": dataset.version if dataset else None}
         counts = connection.execute(named_sql("funnel"), of).fetchall()
         prompts = connection.execute("SELECT count(DISTINCT prompt_id) FROM standing").fetchall()[0][0]

@@ -1,5 +1,5 @@
 SELECT trace_id
 FROM datasets
-WHERE job_id = $job AND name = $name AND version = (SELECT max(version) FROM datasets WHERE job_id = $job AND name = $name)
+WHERE name = $name AND version = $version
 ORDER BY md5(trace_id)
 LIMIT $count

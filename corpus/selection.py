@@ -107,8 +107,8 @@ def find(corpus: Corpus, name: str, version: int | None = None) -> DatasetVersio
     versions = {found.version: found for found in known if found.name == name}
     if not versions:
         names = {found.name for found in known}
-        hint = nearest(name, names) if names else "; nothing has been selected yet"
-        raise NotFound(f"dataset: unknown dataset {name!r}{hint}")
+        hint = nearest(name, names) if names else "; nothing has been selected in it yet"
+        raise NotFound(f"dataset: unknown dataset {name!r} in {corpus.root}{hint}")
     if version is None:
         version = max(versions)
     if version not in versions:

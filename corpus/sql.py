@@ -7,6 +7,7 @@ may do stands in `corpus.sql_child`; here are the deadline and the words for wha
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +18,10 @@ from typing import Any
 from tracemill.core.errors import CorpusError, InputError
 from tracemill.corpus import views
 from tracemill.corpus.store import Corpus
+from tracemill.corpus.tables import SCHEMAS
 
+TABLES = (*SCHEMAS, "latest_verdicts", "metrics")
+"""What can be asked."""
 _BYTES = 32 * 2**20  # most bytes of one result, as JSON
 
 
@@ -49,7 +53,7 @@ def query(root: Path, sql: str, *, seconds: float, memory_mb: int, rows: int) ->
     if not isinstance(foot, dict) or not foot.keys() & {"truncated", "error"}:  # it said so, or it died of it
         raise InputError(f"sql: needs more than {memory_mb} MB or {seconds:g} s of work; ask for less at once")
     if "error" in foot:
-        raise InputError(f"sql: {_one_line(foot['error'])}")
+        raise InputError(f"sql: {_without_strangers(_one_line(foot['error']))}")
     return QueryResult(
         columns=tuple(head["columns"]),
         types=tuple(head["types"]),
@@ -93,6 +97,12 @@ def _child(request: str, seconds: float) -> list[str]:
     if done.returncode == 1:  # a broken installation or a broken corpus, not the query
         raise CorpusError(f"sql: the query process failed ({_one_line(done.stderr)[-300:]}); check the corpus")
     return done.stdout.split("\n")[:-1]  # what follows the last line feed is nothing, or torn by a kill
+
+
+def _without_strangers(message: str) -> str:
+    """DuckDB says of an unknown table which of its own tables has a like name; what there is helps more."""
+    unknown = re.match(r"Catalog Error: Table with name \"?([^\"\s]+)\"? does not exist", message)
+    return f"no table {unknown[1]!r}; there are {', '.join(TABLES)}" if unknown else message
 
 
 def _one_line(message: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,7 @@ def reasoning_gym_prompts(task: str, count: int, seed: int, options: Mapping[str
 def jsonl_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
     """One prompt a line, plain or .gz; blank lines are passed over."""
     with _opened(path, where) as lines:
-        for place, row in json_rows(lines, str(path)):
-            yield _row_prompt(row, columns, place, path.name, where)
+        yield from _prompts(json_rows(lines, str(path)), columns, path.name, where)
 
 
 def parquet_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
@@ -74,11 +73,9 @@ def parquet_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt
         batches = pq.ParquetFile(path).iter_batches(batch_size=1000)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{where}.path: {path} is not a Parquet file: {str(error).splitlines()[0]}") from error
-    number = 0
-    for batch in batches:
-        for row in batch.to_pylist():
-            number += 1
-            yield _row_prompt(row, columns, f"{path} row {number}", path.name, where)
+    rows = (row for batch in batches for row in batch.to_pylist())
+    placed = ((f"{path} row {number}", row) for number, row in enumerate(rows, 1))
+    yield from _prompts(placed, columns, path.name, where)
 
 
 def dataset_prompts(path: Path, split: str, columns: Columns, where: str) -> Iterator[Prompt]:
@@ -95,8 +92,8 @@ def dataset_prompts(path: Path, split: str, columns: Columns, where: str) -> Ite
         if split not in loaded:
             raise InputError(f"{where}.split: {path} has no split {split!r}{nearest(split, loaded)}")
         loaded = loaded[split]
-    for number, row in enumerate(loaded, 1):
-        yield _row_prompt(row, columns, f"{path} row {number}", path.name, where)
+    placed = ((f"{path} row {number}", row) for number, row in enumerate(loaded, 1))
+    yield from _prompts(placed, columns, path.name, where)
 
 
 def _require(path: Path, where: str) -> None:
@@ -112,12 +109,30 @@ def _opened(path: Path, where: str) -> Any:
         raise InputError(f"{where}.path: cannot read {path}: {error.strerror}") from error
 
 
-def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: str, where: str) -> Prompt:
-    """The row as a prompt; its other columns become metadata."""
+def _prompts(
+    rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Columns, source: str, where: str
+) -> Iterator[Prompt]:
+    """Rows with their places as prompts. Raises InputError for the first one that cannot be."""
+    for number, (place, row) in enumerate(rows):
+        _check_columns(row, columns, place, where, is_first=number == 0)
+        yield _row_prompt(row, columns, place, source)
+
+
+def _check_columns(row: Mapping[str, Any], columns: Columns, place: str, where: str, is_first: bool) -> None:
+    """Refuses a row without a column that is named: the name is wrong, or it is the row where others have it."""
     for field, column in (("text", columns.text), ("reference", columns.reference)):
-        if column is not None and column not in row:
-            names = ", ".join(row)
-            raise InputError(f"{place}: no column {column!r} (the row has: {names}); set {where}.columns.{field}")
+        if column is None or column in row:
+            continue
+        names = ", ".join(row)
+        if not is_first:
+            add = ' (null or "" where there is no gold answer)' if field == "reference" else ""
+            raise InputError(f"{place}: this row lacks column {column!r}, rows before it have it; add it{add}")
+        none = ", to null where there are no gold answers (verify.majority)" if field == "reference" else ""
+        raise InputError(f"{place}: no column {column!r} (the row has: {names}); set {where}.columns.{field}{none}")
+
+
+def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: str) -> Prompt:
+    """The row as a prompt; its other columns become metadata."""
     text, reference = _cell(row, columns.text), _cell(row, columns.reference)
     if not text:
         raise InputError(f"{place}: column {columns.text!r} is empty")
@@ -141,6 +156,8 @@ def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: st
 
 
 def _cell(row: Mapping[str, Any], column: str | None) -> str:
-    """The cell's text as it stands; "" where it is null or blank."""
+    """The cell's text as it stands; lists and objects (tests) as JSON; "" where it is null or blank."""
     value = None if column is None else row[column]
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str) if value else ""
     return "" if value is None or not str(value).strip() else str(value)

@@ -30,7 +30,7 @@ class Language:
     min_share: float = 0.9
 
     name: ClassVar[str] = "language"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     def __post_init__(self) -> None:
         if self.target != "prompt" and code_of(self.target) is None:

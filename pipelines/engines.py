@@ -51,8 +51,11 @@ async def open_engine(plan: Plan, settings: Settings, durable: int) -> AsyncIter
 
 
 @asynccontextmanager
-async def open_plan_judge(plan: Plan, settings: Settings, engine: Engine) -> AsyncIterator[Judge | None]:
-    """The judge of a plan that needs one; None for others. `engine` makes the samples, and judges where it can."""
+async def open_plan_judge(plan: Plan, settings: Settings, engine: Engine | None) -> AsyncIterator[Judge | None]:
+    """The judge of a plan that needs one; None for others. `engine` makes the samples, and judges where it can.
+
+    Without one, because nothing is left to be generated, the judge gets an engine of its own.
+    """
     section, generate = plan.judge_section, plan.recipe.generate
     if section is None:
         yield None

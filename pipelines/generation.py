@@ -1,13 +1,12 @@
 """The loop that keeps an engine busy: ask, split, judge, make durable, count. One event loop, one engine.
 
 A sample counts when the ledger has it on disk. There is no batch barrier: a finished sample is judged while others
-still think. Stopping or failing keeps every sample that was judged.
+still think. Stopping or failing keeps every sample that the engine has finished.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections import Counter
@@ -20,13 +19,11 @@ from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.ids import sample_seed, trace_id
 from tracemill.core.types import Completion, Engine, Outcome, Request, Sampling, Trace, Verdict
 from tracemill.pipelines.plan import Plan, Task
+from tracemill.pipelines.rejudging import verdicts_of
 from tracemill.verifiers.judge import Judge
-from tracemill.verifiers.judging import judge as verdicts_of
+from tracemill.verifiers.judging import THREADS
 
 Sample = tuple[Trace, tuple[Verdict, ...]]
-JUDGES = 2 * (os.cpu_count() or 1)
-"""Verdicts made at once; each waits for a process of its own or takes microseconds. A judge's engine takes more."""
-
 Work = Iterator[tuple[Task, int]]
 Finished = asyncio.Queue[Sample | None]
 
@@ -62,9 +59,13 @@ class Progress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds to the end at the speed so far; None before the first sample."""
+        """Seconds to the end at the speed so far; None while there are too few samples to tell it.
+
+        Until the first of those that the engine decodes at once are finished, the speed is far too low.
+        """
         left = self.total - self.durable - sum(self.refused.values())
-        return self.seconds / self.new * left if self.new else None
+        enough = max(8, min(64, (self.total - self.durable + self.new) // 10))
+        return self.seconds / self.new * left if self.new >= enough else None
 
 
 @dataclass
@@ -108,13 +109,14 @@ class Generation:
         """Make what is missing durable. `judge` has its engine, for a plan that needs one.
 
         Raises EngineError or CorpusError on failure. Cancelled or failed, it first makes durable what the engine has
-        finished; but without a judge's engine there are no verdicts, so those samples are made again by the next run.
+        finished. Where the judge's engine fails, those samples get UNDECIDED `judge_failed` (`pipelines.rejudging`).
         """
         self._started = time.monotonic()
         if judge is not None:
             self.plan = self.plan.with_judge(judge)
         section = self.plan.judge_section
-        self._judges = ThreadPoolExecutor(JUDGES if section is None else max(JUDGES, section.concurrency), "judge")
+        # Each verdict waits for a process of its own or takes microseconds; a judge's engine takes more at once.
+        self._judges = ThreadPoolExecutor(THREADS if section is None else max(THREADS, section.concurrency), "judge")
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._durable_before = self.plan.samples - sum(1 for _ in self.missing())
         # So many finished samples may wait for their verdicts before the engine is asked for no more.
@@ -170,12 +172,14 @@ class Generation:
         trace = task.thinking.trace(task.prompt, self.plan.job_id, sample, model, request, done)
         verifiers = self.plan.judges[task.prompt.verifier]
         loop = asyncio.get_running_loop()
-        verdicts = await loop.run_in_executor(self._judges, verdicts_of, task.prompt, trace, verifiers)
+        verdicts, failure = await loop.run_in_executor(self._judges, verdicts_of, task.prompt, trace, verifiers)
         finished.put_nowait((trace, verdicts))
         self._waiting.release()
+        if failure is not None:
+            raise failure
 
     def _judged(self, judging: asyncio.Task[None]) -> None:
-        """A verdict that could not even be UNDECIDED (a judge's engine died) ends the run."""
+        """A judge's engine that died ends the run."""
         self._judging.discard(judging)
         error = None if judging.cancelled() else judging.exception()
         if error is not None and not self._failure.done():

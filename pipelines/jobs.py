@@ -121,6 +121,7 @@ class JobStore:
         plain = {
             "total": progress.total,
             "durable": progress.durable,
+            "new": progress.new,
             "correct": progress.correct,
             "refused": dict(progress.refused),
             "completion_tokens": progress.completion_tokens,

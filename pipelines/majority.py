@@ -2,9 +2,9 @@
 
 Two answers are the same where the prompt's own verifier accepts each with the other as reference (`pipelines.vote`).
 Who votes: well-formed samples that were not cut off, whose answer the verifier reads and accepts against itself; not
-refusals and placeholders, and with math no words. Where nobody wins, all samples of the prompt are UNDECIDED
-`no_majority`, never wrong. Otherwise each gets the verifier's verdict against the winner; UNDECIDED where the two
-directions do not agree.
+refusals and placeholders, and with math no words. "We cannot" in a derivation is no refusal (`_declines`). Where nobody
+wins, all samples of the prompt are UNDECIDED `no_majority`, never wrong. Otherwise each gets the verifier's verdict
+against the winner; UNDECIDED where the two directions do not agree.
 
 Verdicts are stored under the verifier's own name with `label_source` majority and the winner as `label`. Run again, it
 stores only those that have changed: more samples, another `min_votes` or version give new verdicts, after the old ones.
@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby, islice
 
@@ -31,17 +31,22 @@ from tracemill.corpus.tables import Row
 from tracemill.corpus.views import named_sql
 from tracemill.pipelines.references import can_vote, needs_reference
 from tracemill.pipelines.vote import Ballot, count
-from tracemill.verifiers.extraction import extract, tagged
+from tracemill.verifiers.extraction import extract, finals, tagged
 from tracemill.verifiers.judging import THREADS, judge
 
 _PROMPTS_AT_ONCE = 512
+_CANNOT = r"(?:do not|are not|cannot|could not|don't|aren't|can't|couldn't)"
+_REFUSAL = re.compile(
+    rf"\bI(?:(?: a|')m not| am unable| {_CANNOT})\b|\b(?:not sure|no idea|as an AI|sorry|unable to)\b", re.IGNORECASE
+)
 _NO_ANSWER = re.compile(
-    r"\b(?:I|we)(?: do not|(?: a|')m not| are not| cannot| could not| am unable| don't| can't| couldn't)\b"
-    r"|\b(?:not sure|no idea|as an AI|sorry|unable to|answer (?:goes )?here)\b"
-    r"|^\W*(?:(?:the|your|final) )*answer\W*$",
+    rf"{_REFUSAL.pattern}|\bwe {_CANNOT}\b|\banswer (?:goes )?here\b|^\W*(?:(?:the|your|final) )*answer\W*$",
     re.IGNORECASE,
 )
 """A refusal, or the template's words: samples that agree on that have not found an answer."""
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n")
+_BLANK = "".join(filter(str.isspace, map(chr, range(0x10000))))
+"""What `str.strip` takes away: a reference of such characters only is none, in goldless.sql too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def label(
         verdicts = judged(prompt, [tables.trace_of(row["trace"]) for row in rows], verifier, min_votes)
         return verdicts[0].label is not None, _changed(verdicts, rows)
 
-    rows = corpus.stream(named_sql("goldless"), {"job": job_id})
+    rows = corpus.stream(named_sql("goldless"), {"job": job_id, "blank": _BLANK})
     groups = (list(group) for _, group in groupby(rows, key=lambda row: row["prompt"]["id"]))
     with ThreadPoolExecutor(THREADS, "vote") as pool:
         while not stopped() and (batch := list(islice(groups, _PROMPTS_AT_ONCE))):
@@ -82,7 +87,8 @@ def label(
             labelled += sum(won for won, _ in done)
             fresh = [verdict for _, verdicts in done for verdict in verdicts]
             if fresh:
-                corpus.add_verdicts(f"majority/{job_id}", fresh, _after(batch))
+                made_at = after(row["latest"]["created_at"] for rows in batch for row in rows)
+                corpus.add_verdicts(f"majority/{job_id}", fresh, made_at)
                 stored += len(fresh)
     return Labelled(prompts, labelled, stored)
 
@@ -107,17 +113,17 @@ def judged(prompt: Prompt, traces: list[Trace], verifier: Verifier, min_votes: i
             return verdicts
     most = max(votes.values(), default=0)
     reason = f"no_majority: {votes.total()} votes, at most {most} in the same words"
-    return [
-        Verdict(
-            trace.id, verifier.name, verifier.version, Outcome.UNDECIDED, None, reason, label_source="majority"
-        )
-        for trace in traces
-    ]  # fmt: skip
+    return [undecided(trace, verifier, reason) for trace in traces]
+
+
+def undecided(trace: Trace, verifier: Verifier, reason: str) -> Verdict:
+    """What a verifier says where there is no majority to judge by."""
+    return Verdict(trace.id, verifier.name, verifier.version, Outcome.UNDECIDED, None, reason, label_source="majority")
 
 
 def _vote(prompt: Prompt, trace: Trace, verifier: Verifier) -> str | None:
     """The trace's answer in a form that its verifier can take as reference; None where it does not vote."""
-    if trace.faults or trace.finish_reason == "length" or _NO_ANSWER.search(trace.answer):
+    if trace.faults or trace.finish_reason == "length" or _declines(trace.answer):
         return None
     others = [_judge(prompt, trace, verifier, reference) for reference in _readable(verifier.name)]
     if all(one.outcome is Outcome.UNPARSED for one in others):
@@ -129,6 +135,21 @@ def _vote(prompt: Prompt, trace: Trace, verifier: Verifier) -> str | None:
         if form and _judge(prompt, trace, verifier, form).outcome is Outcome.CORRECT:
             return form
     return None
+
+
+def _declines(answer: str) -> bool:
+    """Whether the sample refuses, or fills in the template's words, in place of an answer.
+
+    A marked answer speaks for itself. "The answer is" may stand in a refusal (I cannot say what the answer is): there
+    nobody may refuse, but "we don't know x yet" in another sentence is part of the derivation.
+    """
+    found = extract(answer)
+    if found.text is not None and found.marked:
+        return _NO_ANSWER.search(found.text) is not None
+    if found.text is None or not finals(answer):
+        return _NO_ANSWER.search(answer) is not None
+    said = [found.text, *(one for one in _SENTENCES.split(answer) if "answer" in one.casefold())]
+    return _REFUSAL.search(answer) is not None or any(map(_NO_ANSWER.search, said))
 
 
 @cache
@@ -164,7 +185,6 @@ def _changed(verdicts: Iterable[Verdict], rows: Iterable[Row]) -> list[Verdict]:
     ]
 
 
-def _after(batch: Iterable[Iterable[Row]]) -> int:
-    """The time now; later than all stored verdicts of these prompts, also where the clock was set back."""
-    stored = [row["latest"]["created_at"] for rows in batch for row in rows]
+def after(stored: Iterable[datetime | None]) -> int:
+    """The time now; later than all stored verdicts of these times (UTC), also where the clock was set back."""
     return max([tables.now(), *(tables.micros(at.replace(tzinfo=UTC)) + 1 for at in stored if at is not None)])

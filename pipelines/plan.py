@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -69,7 +69,7 @@ def job_id(recipe: Recipe, prompts: Iterable[Prompt]) -> str:
     parts = {
         "name": recipe.name,
         "generate": recipe.generate.model_dump(mode="json", exclude={"concurrency", "gpus"}),
-        "verify": recipe.verify.model_dump(mode="json", exclude={"majority"}),
+        "verify": recipe.verify.model_dump(mode="json", exclude=_aside(recipe)),
         "examples": [[one.model_dump() for one in source.examples] for source in recipe.prompts],
     }
     if Judge.name in (*recipe.verify.also, *(prompt.verifier for prompt in prompts)) and recipe.judge is not None:
@@ -77,8 +77,14 @@ def job_id(recipe: Recipe, prompts: Iterable[Prompt]) -> str:
     return content_id("job", canonical_json(parts), *sorted(prompt.id for prompt in prompts))
 
 
+def _aside(recipe: Recipe) -> set[str]:
+    """Keys of `verify` that are no part of the job; without options a job is what it was before there were any."""
+    return {"majority"} if recipe.verify.options else {"majority", "options"}
+
+
 def make_plan(recipe: Recipe) -> Plan:
     """Read the prompts and find the plugins. Raises InputError naming the field for whatever is wrong."""
+    _check_votes(recipe)
     also = {name: _verifier(recipe, name, f"verify.also[{at}]") for at, name in enumerate(recipe.verify.also)}
     sifters = _sifters(recipe)
     tasks: dict[str, Task] = {}
@@ -95,6 +101,8 @@ def make_plan(recipe: Recipe) -> Plan:
         name: (_verifier(recipe, name, "verifier"), *(other for key, other in also.items() if key != name))
         for name in sorted({task.prompt.verifier for task in tasks.values()})
     }
+    _check_also(recipe, (task.prompt for task in tasks.values()), judges)
+    _check_use(recipe, {one.name for chain in judges.values() for one in chain})
     return Plan(
         recipe=recipe,
         job_id=job_id(recipe, (task.prompt for task in tasks.values())),
@@ -108,10 +116,62 @@ def make_plan(recipe: Recipe) -> Plan:
     )
 
 
+def _check_votes(recipe: Recipe) -> None:
+    """Refuses a majority that can never be."""
+    majority, samples = recipe.verify.majority, recipe.generate.samples
+    if majority is not None and majority.min_votes > samples:
+        raise InputError(
+            f"verify.majority.min_votes: {majority.min_votes} votes can never come from {samples} samples a prompt "
+            "(generate.samples); ask for fewer votes, or draw more samples"
+        )
+
+
+def _check_use(recipe: Recipe, used: Container[str]) -> None:
+    """Refuses settings of a verifier that judges nothing: who wrote them believes that it does."""
+    if recipe.judge is not None and Judge.name not in used:
+        also = ", ".join((*recipe.verify.also, Judge.name))
+        raise InputError(
+            f"judge: no verifier asks this model; add verify: {{also: [{also}]}}, or give prompts the verifier judge"
+        )
+    for name in recipe.verify.options:
+        if name == Judge.name:
+            raise InputError("verify.options.judge: the judge's options stand in judge: {model: …}")
+        plugins.get("verifiers", name, where="verify.options")
+        if name not in used:
+            raise InputError(f"verify.options.{name}: {name} judges no prompt; add it to verify.also, or leave it out")
+
+
+def _check_also(recipe: Recipe, prompts: Iterable[Prompt], judges: Mapping[str, tuple[Verifier, ...]]) -> None:
+    """Refuses a second verifier that could judge no sample of a prompt without gold, and so would lose them all."""
+    known: dict[tuple[str, str], Verifier | None] = {}
+    for prompt in prompts:
+        if prompt.reference.strip():
+            continue
+        own, *others = judges[prompt.verifier]
+        votes = recipe.verify.majority is not None and can_vote(own)
+        key = (prompt.verifier, canonical_json(prompt.metadata))
+        if key not in known:
+            lost = (other for other in others if not (votes and _takes_label(other)) and needs_reference(prompt, other))
+            known[key] = next(lost, None)
+        if (other := known[key]) is not None:
+            remedy = "a majority's answer cannot be one" if votes else "samples vote for math, numeric, choice or exact"
+            raise InputError(
+                f"verify.also[{recipe.verify.also.index(other.name)}]: {other.name} needs a reference, and the prompt "
+                f"{prompt.text[:60]!r} has none ({remedy}); leave {other.name} out, or add the reference"
+            )
+
+
+def _takes_label(verifier: Verifier) -> bool:
+    """Whether an answer that samples gave can be its reference. A pattern, a schema or a test is none."""
+    return can_vote(verifier) or isinstance(verifier, Judge)
+
+
 def _verifier(recipe: Recipe, name: str, where: str) -> Verifier:
-    """The verifier of that name; the judge as the recipe sets it."""
+    """The verifier of that name, with its options; the judge as the recipe's own section sets it."""
     if name != Judge.name:
         found: Verifier = plugins.get("verifiers", name, where=where)
+        if options := recipe.verify.options.get(name):
+            found = plugins.get("verifiers", name, options, where=f"verify.options.{name}")
         return found
     if recipe.judge is None:
         raise InputError(f"{where}: 'judge' asks a model that the recipe does not name; add judge: {{model: …}}")

@@ -126,16 +126,19 @@ class MajoritySection(Section):
 
 
 class VerifySection(Section):
-    """Which verifiers judge a trace beside its prompt's own. A trace counts as correct when all of them agree."""
+    """Which verifiers judge a trace beside its prompt's own, and how. It counts as correct when all of them agree."""
 
     also: tuple[str, ...] = ("format",)
+    options: dict[str, dict[str, Any]] = Field(
+        {}, description="options of verifiers by their names, `{language: {target: en}}`, wherever they judge"
+    )
     majority: MajoritySection | None = Field(None, description="labels for prompts without gold answer")
 
 
 class JudgeSection(Section):
-    """The model that judges, where a prompt's verifier or `verify.also` is `judge`.
+    """The model that judges; a prompt's verifier or one of `verify.also` must be `judge`.
 
-    All but `concurrency` and `gpus` is part of the job's identity then. One engine makes and judges where `engine` and
+    All but `concurrency` and `gpus` is part of the job's identity. One engine makes and judges where `engine` and
     `model` are those of `generate`, and `gpus` and `engine_options` are unset or the same.
     """
 

@@ -32,6 +32,8 @@ class BadReference:
     """A reference that its verifier cannot read."""
 
     prompt_id: str
+    question: str
+    """The beginning of the prompt's text."""
     reference: str
     reason: str
 
@@ -85,7 +87,7 @@ def check_references(
             for prompt, reason in pool.map(work, batch):
                 missing += reason.startswith(NO_REFERENCE)
                 if reason.startswith(BAD_REFERENCE):
-                    bad.append(BadReference(prompt.id, prompt.reference, reason))
+                    bad.append(BadReference(prompt.id, _begin(prompt.text), prompt.reference, reason))
             checked += len(batch)
             on_progress(checked, len(prompts))
     found = ReferenceCheck(len(prompts), checked, len(bad), missing, tuple(bad[:EXAMPLES]))
@@ -93,7 +95,7 @@ def check_references(
         first = found.examples[0]
         raise InputError(
             f"prompts: none of the {found.bad:,} references can be read by its verifier, for example "
-            f"{_short(first.reference)} ({first.reason}); check columns.reference and verifier"
+            f"{_short(first.reference)} of {first.question!r} ({first.reason}); check columns.reference and verifier"
         )
     return found
 
@@ -103,15 +105,22 @@ def check_lines(found: ReferenceCheck) -> Iterator[str]:
     if found.missing:
         yield f"{found.missing:,} of {found.prompts:,} prompts have no gold answer: samples vote (verify.majority)"
     if found.bad:
-        shown = "; ".join(f"{one.prompt_id} {_short(one.reference)} ({one.reason})" for one in found.examples)
+        shown = "; ".join(
+            f"{_short(bad.reference)} of {bad.question!r} ({bad.reason}, prompt {bad.prompt_id})"
+            for bad in found.examples
+        )
         yield f"{found.bad:,} of {found.prompts:,} references cannot be read and will be undecided: {shown}"
     if found.checked < found.prompts:
         yield f"{found.prompts - found.checked:,} references were not checked, for it took too long"
 
 
 def _short(text: str) -> str:
+    return repr(_begin(text))
+
+
+def _begin(text: str) -> str:
     plain = " ".join(text.split())
-    return repr(plain if len(plain) <= 60 else plain[:59] + "…")
+    return plain if len(plain) <= 60 else plain[:59] + "…"
 
 
 def _fault(prompt: Prompt, verifier: Verifier) -> str:

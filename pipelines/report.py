@@ -5,7 +5,11 @@ from __future__ import annotations
 from tracemill.core.markup import FAULTS
 from tracemill.corpus import picks
 from tracemill.corpus.funnel import Funnel
+from tracemill.corpus.selection import DatasetVersion, Selection, datasets
 from tracemill.corpus.store import Corpus
+from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.jobs import Job, JobState
+from tracemill.pipelines.plan import policy
 
 _STAGES = (
     ("generated", "format"),
@@ -21,6 +25,7 @@ _LABELS = {
     "sifted": "passed filters",
     "kept": "kept",
 }
+_FELL = {"format": "malformed", "verify": "not correct", "filter": "dropped", "select": "not selected"}
 BAR = 32
 
 
@@ -48,19 +53,37 @@ def cost_line(funnel: Funnel) -> str:
     return f"{funnel.completion_tokens:,} tokens generated, {funnel.completion_tokens / funnel.kept:,.0f} a kept trace"
 
 
-def trace_lines(corpus: Corpus, job_id: str, name: str, kept: int, rejected: int) -> list[str]:
-    """Traces of a job and of the data set named like it, in full: question, reasoning, answer, reference, verdicts."""
+def dataset_of(job: Job, corpus: Corpus) -> DatasetVersion:
+    """The newest version that a job cut under its filters and selection.
+
+    Version 0 where there is none: with its own selection where it has finished, and so kept nothing; before that
+    nothing is selected yet, and the selection lets all pass.
+    """
+    recipe = recipes.parse(job.recipe)
+    filed, chosen = policy(recipe), recipe.select.selection()
+    made = [one for one in datasets(corpus) if (one.name, one.job_id, one.policy) == (job.name, job.id, filed)]
+    versions = [one for one in made if one.selection == chosen]
+    if versions:
+        return versions[-1]
+    return DatasetVersion(job.name, 0, 0, job.id, filed, chosen if job.state is JobState.FINISHED else Selection())
+
+
+def trace_lines(corpus: Corpus, dataset: DatasetVersion, kept: int, rejected: int) -> list[str]:
+    """Traces of a data set version and of its job, in full: question, reasoning, answer, reference, verdicts.
+
+    Rejected ones say at which stage they fell and why, and show as many different reasons as they can.
+    """
     lines = []
-    for title, trace_ids in (
-        ("kept", picks.kept(corpus, job_id, name, kept)),
-        ("rejected", picks.rejected(corpus, job_id, rejected)),
-    ):
-        for trace_id in trace_ids:
-            lines += _trace(corpus, title, trace_id)
+    for trace_id in picks.kept(corpus, dataset, kept):
+        lines += _trace(corpus, f"kept trace {trace_id}", trace_id)
+    for one in picks.rejected(corpus, dataset, rejected):
+        meaning = FAULTS.get(one.reason, one.detail)
+        why = f"{_FELL[one.stage]}: {one.reason}" + (f" ({meaning})" if meaning else "")
+        lines += _trace(corpus, f"rejected trace {one.trace_id}", one.trace_id, why)
     return lines
 
 
-def _trace(corpus: Corpus, title: str, trace_id: str) -> list[str]:
+def _trace(corpus: Corpus, title: str, trace_id: str, rejected: str = "") -> list[str]:
     trace = corpus.trace(trace_id)
     prompt = corpus.prompt(trace.prompt_id)
     every = corpus.verdicts(trace_id)
@@ -68,6 +91,7 @@ def _trace(corpus: Corpus, title: str, trace_id: str) -> list[str]:
     own = [one for one in every if one.verifier == prompt.verifier][-1:]
     labels = [f"{one.label or ''} ({one.label_source})".strip() for one in own if one.label_source != "gold"]
     parts = [
+        ("rejected", rejected),
         ("question", prompt.text),
         ("reasoning", trace.reasoning),
         ("answer", trace.answer),
@@ -77,7 +101,7 @@ def _trace(corpus: Corpus, title: str, trace_id: str) -> list[str]:
         ("faults", ", ".join(trace.faults)),
         ("cost", f"{trace.completion_tokens} tokens, {trace.model}, {prompt.source}"),
     ]
-    lines = [f"── {title} trace {trace_id} " + "─" * 24]
+    lines = [f"── {title} " + "─" * 24]
     for name, text in parts:
         if text:
             first, *rest = text.strip().splitlines() or [""]

@@ -1,4 +1,4 @@
-"""Walks one job through the rooms: prompts → generation → majority labels → sifting → selection → funnel.
+"""Walks one job through the rooms: prompts → generation → majority labels → rejudging → sifting → selection → funnel.
 
 The same function serves the command line and the service. What was durable when an earlier run ended is not made again.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -22,7 +23,9 @@ from tracemill.pipelines.generation import Generation, Progress
 from tracemill.pipelines.majority import Labelled, label
 from tracemill.pipelines.plan import Plan
 from tracemill.pipelines.references import ReferenceCheck, check_references
+from tracemill.pipelines.rejudging import settle, unsettled
 from tracemill.pipelines.sifting import sift
+from tracemill.verifiers.judge import Judge
 
 T = TypeVar("T")
 
@@ -45,7 +48,7 @@ class Watch:
     """What the caller is told while a job runs."""
 
     on_stage: Callable[[str], None] = lambda stage: None
-    """`checking` (references), `loading`, `generating`, `labelling`, `sifting`, `selecting`."""
+    """`checking` (references), `loading`, `generating`, `labelling`, `judging` (again), `sifting`, `selecting`."""
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_checking: Callable[[int, int], None] = lambda done, total: None
     """References checked so far, and all."""
@@ -56,23 +59,12 @@ async def run_job(plan: Plan, settings: Settings, watch: Watch) -> Result:
     """Run a job to its end. Cancel it to stop: every durable sample stays, and the next run goes on from there."""
     check_model(plan, settings)
     corpus = Corpus.open(settings.corpus)
-    progress = labelled = None
     with Ledger.open(corpus, plan.job_id) as ledger:
-        generation = Generation(plan, ledger, watch.on_progress)
-        missing = sum(1 for _ in generation.missing())
-        if missing:
-            await _check_prompts(plan, corpus, watch)
-            watch.on_stage("loading")
-            durable = plan.samples - missing
-            async with open_engine(plan, settings, durable) as engine, open_plan_judge(plan, settings, engine) as judge:
-                watch.on_stage("generating")
-                progress = await generation.run(engine, judge)
-        if plan.recipe.verify.majority is not None:
-            watch.on_stage("labelling")
+        async with AsyncExitStack() as engines:
+            progress, judge = await _generate(plan, settings, watch, corpus, ledger, engines)
             ledger.commit()
-            own = {name: verifiers[0] for name, verifiers in plan.judges.items()}
-            votes = plan.recipe.verify.majority.min_votes
-            labelled = await _stoppable(partial(label, corpus, plan.job_id, own, votes))
+            labelled = await _label(plan, corpus, watch)
+            await _judge_again(plan, settings, watch, corpus, judge, engines)
     watch.on_stage("sifting")
     await asyncio.to_thread(sift, plan, corpus)
     watch.on_stage("selecting")
@@ -80,6 +72,49 @@ async def run_job(plan: Plan, settings: Settings, watch: Watch) -> Result:
     dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy, name, selection)
     counted = await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy, dataset)
     return Result(job_id=plan.job_id, funnel=counted, dataset=dataset, progress=progress, labelled=labelled)
+
+
+async def _generate(
+    plan: Plan, settings: Settings, watch: Watch, corpus: Corpus, ledger: Ledger, engines: AsyncExitStack
+) -> tuple[Progress | None, Judge | None]:
+    """Make the missing samples. A judge's engine stays open for what is judged after it; another is closed."""
+    generation = Generation(plan, ledger, watch.on_progress)
+    missing = sum(1 for _ in generation.missing())
+    if not missing:
+        return None, None
+    await _check_prompts(plan, corpus, watch)
+    watch.on_stage("loading")
+    engine = await engines.enter_async_context(open_engine(plan, settings, plan.samples - missing))
+    judge = await engines.enter_async_context(open_plan_judge(plan, settings, engine))
+    watch.on_stage("generating")
+    progress = await generation.run(engine, judge)
+    if judge is None:
+        await engines.aclose()
+    return progress, judge
+
+
+async def _label(plan: Plan, corpus: Corpus, watch: Watch) -> Labelled | None:
+    if plan.recipe.verify.majority is None:
+        return None
+    watch.on_stage("labelling")
+    own = {name: verifiers[0] for name, verifiers in plan.judges.items()}
+    return await _stoppable(partial(label, corpus, plan.job_id, own, plan.recipe.verify.majority.min_votes))
+
+
+async def _judge_again(
+    plan: Plan, settings: Settings, watch: Watch, corpus: Corpus, judge: Judge | None, engines: AsyncExitStack
+) -> None:
+    """Make the verdicts that could not be made when their traces were; the judge is opened only where one is asked."""
+    if plan.recipe.verify.majority is None and plan.judge_section is None:
+        return
+    left = await asyncio.to_thread(unsettled, corpus, plan)
+    if not left.verdicts:
+        return
+    if left.asked and judge is None:
+        watch.on_stage("loading")
+        judge = await engines.enter_async_context(open_plan_judge(plan, settings, None))
+    watch.on_stage("judging")
+    await _stoppable(partial(settle, corpus, plan if judge is None else plan.with_judge(judge)))
 
 
 async def _check_prompts(plan: Plan, corpus: Corpus, watch: Watch) -> None:
@@ -92,9 +127,11 @@ async def _check_prompts(plan: Plan, corpus: Corpus, watch: Watch) -> None:
 
 
 async def _stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
-    """The work in a thread; cancelled, it is told so, and leaves the rest."""
+    """The work in a thread; cancelled, it is told so, leaves the rest, and is waited for while its engine is open."""
     stopped = threading.Event()
+    working = asyncio.ensure_future(asyncio.to_thread(work, stopped.is_set))
     try:
-        return await asyncio.to_thread(work, stopped.is_set)
+        return await asyncio.shield(working)
     finally:
         stopped.set()
+        await asyncio.gather(working, return_exceptions=True)

@@ -17,15 +17,15 @@ from tracemill.core.errors import InputError, Locked, NotFound, SetupError, Trac
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.ledger import is_running
-from tracemill.corpus.selection import DatasetVersion, datasets
 from tracemill.corpus.store import Corpus
 from tracemill.factory import cluster
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import check_model
 from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.jobs import Job, JobState, JobStore
-from tracemill.pipelines.plan import make_plan, policy
+from tracemill.pipelines.plan import make_plan
 from tracemill.pipelines.recipe import FileSource, Recipe
+from tracemill.pipelines.report import dataset_of
 from tracemill.pipelines.runner import Watch, run_job
 
 PROGRESS_EVERY_S = 1.0
@@ -35,6 +35,9 @@ ENGINE_OPTIONS = (
     "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size", "swap_space",
 )  # fmt: skip
 """vLLM's options that a recipe from outside may set; others run code or read files of its choice."""
+
+OWN_OPTIONS = (("code", "tier"),)
+"""Options of verifiers that a recipe from outside may not set: how strong the sandbox is."""
 
 
 class JobRunner:
@@ -104,6 +107,10 @@ def _within(recipe: Recipe, folder: Path) -> Recipe:
         for name in options:
             if name not in ENGINE_OPTIONS:
                 raise InputError(f"{section}.engine_options.{name}: not over REST{nearest(name, ENGINE_OPTIONS)}")
+    for name, options in recipe.verify.options.items():
+        for option in options:
+            if (name, option) in OWN_OPTIONS:
+                raise InputError(f"verify.options.{name}.{option}: not over REST; it is this machine's to choose")
     return recipe.model_copy(update={"prompts": tuple(sources)})
 
 
@@ -123,13 +130,9 @@ def _start(job: Job, settings: Settings, again: bool) -> None:
 
 def job_funnel(job: Job, corpus: Corpus) -> Funnel:
     """The funnel of a job as far as it is in the corpus."""
-    recipe = recipes.parse(job.recipe)
-    filed, chosen = policy(recipe), recipe.select.selection()
-    versions = [one for one in datasets(corpus) if (one.name, one.job_id, one.policy) == (job.name, job.id, filed)]
-    versions = [one for one in versions if one.selection == chosen]
-    if not versions and job.state is JobState.FINISHED:
-        versions = [DatasetVersion(job.name, 0, 0, job.id, filed, chosen)]  # it selected, and nothing was left
-    return funnel(corpus, job.id, filed, versions[-1] if versions else None)
+    found = dataset_of(job, corpus)
+    has_selected = found.version > 0 or job.state is JobState.FINISHED  # where it finished, nothing was left
+    return funnel(corpus, job.id, found.policy, found if has_selected else None)
 
 
 def known_job(job_id: str, store: JobStore) -> Job:

@@ -10,7 +10,8 @@ UNPARSED: different letters where one is asked for (`several_answers`), a letter
 (`contradiction`), nothing that names an option (`no_choice`). UNDECIDED: a text that two options share
 (`duplicate_options`), a letter that is another option's text (`letter_or_text`), a denial (`negation`), a text where no
 options are known (`no_options`), a letter with a text that is no option (`other_text`), prose that only mentions an
-option (`mentions_option`). Not covered: partial credit.
+option (`mentions_option`), a sentence that says more of a letter than that it is chosen (`in_sentence`: "some say B"),
+a second thought after the answer (`second_thought`). Not covered: partial credit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Choice:
     """Judges the chosen letters against those of `Prompt.reference`."""
 
     name: ClassVar[str] = "choice"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     reference_is_answer: ClassVar[bool] = True
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
@@ -112,6 +113,9 @@ EXAMPLES = (
     VerifierExample("C) 41", "C", N, "adversarial: a letter with another option's text", metadata=_FOUR),
     VerifierExample("C or D", "C", N, "adversarial: a hedge"),
     VerifierExample("Option C is wrong", "C", U, "adversarial: a denial", metadata=_FOUR),
+    VerifierExample("Anything besides (C)", "C", U, "adversarial: a denial without a no", metadata=_FOUR),
+    VerifierExample("Students often choose C.", "C", U, "adversarial: somebody else's choice", metadata=_FOUR),
+    VerifierExample("The answer is 42. Wait, it is 43.", "C", N, "adversarial: taken back in words", metadata=_FOUR),
     VerifierExample("42", "C", U, "adversarial: the text of two options", metadata=_TWINS),
     VerifierExample("B", "C", U, "adversarial: another letter with the same text", metadata=_TWINS),
     VerifierExample("A", "A", U, "adversarial: a letter that is another option's text", metadata=_BLOOD),

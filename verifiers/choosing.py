@@ -1,7 +1,9 @@
 """Reads which letters an answer chooses, given the options, or says why that cannot be read.
 
 Each final answer that the text marks is read (`extraction.finals`), else its first and last line; what they choose must
-be the same. Does not know the reference.
+be the same. A sentence chooses a letter only where all its words are known to do nothing else ("so I would go with
+option C"): whatever else stands beside it ("avoid", "some say", "anything but") may turn it around. Does not know the
+reference.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from tracemill.core.types import Outcome
 from tracemill.verifiers.extraction import finals, tagged
 from tracemill.verifiers.normal_text import fold, holds, unwrapped
 from tracemill.verifiers.options import LETTERS, letters_with, option_lines
+from tracemill.verifiers.retractions import SECOND_THOUGHT
 
 
 class Unclear(Exception):
@@ -32,6 +35,7 @@ LONGEST_LIST = 100
 MOST_ANSWERS = 20
 """Final answers that are read; a text that gives more different ones gives none."""
 SEVERAL = (Outcome.UNPARSED, "several_answers")
+IN_SENTENCE = (Outcome.UNDECIDED, "in_sentence")
 _LETTER = r"[\[(（]?\s*([A-Ja-j])\s*[\])）]?"
 _LED = re.compile(
     r"^(?:(?:the\s+)?(?:correct\s+|final\s+)?(?:option|choice|answer|letter)\s*(?:is\b)?|(?:正确)?答案(?:是|为)?|选|ответ"
@@ -56,12 +60,35 @@ _IN_SENTENCE = re.compile(
     r"|[\[(]([A-J])[\])]|\*\*\(?([A-J])\)?[.:]?\*\*"
 )
 _DENIAL = re.compile(
-    r"\b(?:not|no|never|neither|nor|none|except|unlike|wrong|incorrect|false|cannot|rather than|instead|eliminate)\b"
-    r"|n['’]t\b",
+    r"\b(?:not|no|never|neither|nor|none|except|unlike|unlikely|improbable|wrong|incorrect|false|cannot|rather than"
+    r"|instead|eliminat\w+|doubt\w*|hardly|anything but|besides|opposite|avoid\w*|mistake\w*|misconception\w*|tempt\w+"
+    r"|refus\w+|reject\w*|den(?:y|ies)|pretend\w*|traps?|distractors?|rul(?:e|ed|ing) out)\b|n['’]t\b",
     re.IGNORECASE,
 )
+_OPINION = re.compile(
+    r"^(?:is|was|are|were|be|seems?|looks?|has|can|could|may|might|would|should|will|must)\b"
+    r"|\b(?:sa(?:y|ys|id)|th(?:ink|inks|ought)|believe\w*|claim\w*|choos\w+|chose|chosen|pick\w*|students?|people|often)\b",
+    re.IGNORECASE,
+)
+"""After a letter: what somebody holds of the option, not its text."""
+_DOUBTED = re.compile(
+    r"\b(?:doubt\w*|unlikely|improbable|tempt\w+|misconception\w*|mistake\w*|students?|people|pretend\w*|suppos\w+)\b"
+    r"|\b(?:some|others|many|most|if|unless|whether|assum\w+|not|never|wrong|incorrect|was|were|might|could|claim\w*|says|said"
+    r"|opposite)\b[^,;:]*$|n['’]t\b[^,;:]*$",
+    re.IGNORECASE,
+)
+"""Before "the answer is": somebody else's answer, or none."""
+_ANSWER_IS = re.compile(r"\banswer(?:\s+is\b|\s*[:=])", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n|(?<=[。！？；])")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_PLAIN_WORD = re.compile(
+    r"answer|option|choice|letter|response|solution|statement|one|choose|select|pick|go|going|with|for|say|so|therefore|thus"
+    r"|hence|then|correct|right|best|final|it|its|it's|that|that's|this|which|the|i|i'd|i'll|i'm|i've|my|me|we|we'd|our|think"
+    r"|believe|would|will|must|has|to|be|is|am|sure|confident|certain|given|seems|means|gives|leaves|makes|conclude"
+    r"|conclusion|in|of|course|overall|finally|clearly|definitely|certainly|obviously|and|let|let's|see|get|both|[a-j]"
+)
+"""Words that do nothing but choose."""
 _ANY_LETTER = re.compile(r"(?<![\w'’-])(?:[B-HJ](?![\w'’-])|[AI](?=[.,;!)\]]|$))")
-_SECOND_THOUGHT = re.compile(r"\b(?:actually|wait|correction|sorry|mistake|hold on|no,)", re.IGNORECASE)
 
 
 def letters_of(text: str) -> str:
@@ -88,6 +115,8 @@ def chosen(answer: str, options: Mapping[str, str], several: bool) -> str:
     text = unicodedata.normalize("NFKC", tagged(answer)).strip()
     if not text:
         raise Unclear(Outcome.UNPARSED, "no_answer")
+    if any(_DOUBTED.search(lead) for lead in _leads(text)):
+        raise Unclear(*IN_SENTENCE)
     values = list(dict.fromkeys(finals(text) or _lines(text)))
     if len(values) > MOST_ANSWERS:
         raise Unclear(*SEVERAL)
@@ -102,11 +131,18 @@ def chosen(answer: str, options: Mapping[str, str], several: bool) -> str:
     if certain or not readings:
         raise (certain or failures)[0]
     letters = readings[0]
-    if set(readings) != {letters} or (len(letters) > 1 and not several) or _reconsiders(text, letters):
+    if set(readings) != {letters} or (len(letters) > 1 and not several):
         raise Unclear(*SEVERAL)
+    _check_after(text, values[-1], letters, options)
     if options and not set(letters) <= set(options):
         raise Unclear(Outcome.UNPARSED, "no_choice")
     return letters
+
+
+def _leads(text: str) -> list[str]:
+    """What stands before each "the answer is" in its sentence."""
+    before = [text[max(0, match.start() - 200) : match.start()] for match in _ANSWER_IS.finditer(text)]
+    return [_SENTENCE_END.split(lead)[-1] for lead in before[-MOST_ANSWERS:]]
 
 
 def _lines(text: str) -> list[str]:
@@ -159,6 +195,8 @@ def _with_text(letter: str, text: str, options: Mapping[str, str]) -> str:
     others = _named(text) - {letter}
     if others and not _DENIAL.search(text):
         raise Unclear(*SEVERAL)
+    if not options and _OPINION.search(text):
+        raise Unclear(*IN_SENTENCE)
     if not options or _REASON.match(text):
         if _DENIAL.search(text) or others:
             raise Unclear(*(SEVERAL if others else (Outcome.UNDECIDED, "negation")))
@@ -182,6 +220,8 @@ def _in_sentence(bare: str, options: Mapping[str, str]) -> str:
         raise Unclear(Outcome.UNDECIDED, "negation")
     if letters:
         letter = letters.pop()
+        if not _only_chooses(bare, options.get(letter, "")):
+            raise Unclear(*IN_SENTENCE)
         mentioned = {name for name, text in options.items() if len(fold(text)) > 1 and holds(bare, text)}
         if mentioned - {letter}:
             raise Unclear(Outcome.UNDECIDED, "mentions_option")
@@ -193,13 +233,35 @@ def _in_sentence(bare: str, options: Mapping[str, str]) -> str:
     raise Unclear(Outcome.UNPARSED, "no_choice")
 
 
-def _reconsiders(text: str, letters: str) -> bool:
-    """Whether a second thought in the text names another letter after it."""
-    thoughts = list(_SECOND_THOUGHT.finditer(text))
-    if not thoughts:
+def _only_chooses(text: str, own: str) -> bool:
+    """Whether the last sentence that names a letter says no more than that, its option's text and a reason aside."""
+    sentence = [part for part in _SENTENCE_END.split(text) if _named(part)][-1:]
+    if not sentence or "?" in sentence[0] or "？" in sentence[0]:
         return False
-    after = text[thoughts[0].start() :]
-    return bool((_named(after) | set(_ANY_LETTER.findall(after))) - set(letters))
+    plain = re.split(r"\b(?:because|since)\b", fold(sentence[0]))[0]
+    if len(fold(own)) > 1:
+        plain = plain.replace(fold(own), " ")
+    words = _WORD.findall(plain.replace("’", "'"))
+    return all(_PLAIN_WORD.fullmatch(word) for word in words)
+
+
+def _check_after(text: str, value: str, letters: str, options: Mapping[str, str]) -> None:
+    """Raises Unclear where a second thought follows the answer: several answers if it names another, else undecided."""
+    at = text.rfind(value)
+    thought = SECOND_THOUGHT.search(text)
+    if thought is None:
+        return
+    after = text[thought.start() :]
+    named = _named(after) | set(_ANY_LETTER.findall(after))
+    late = SECOND_THOUGHT.search(text, at + len(value)) if at >= 0 else thought
+    rest = after if late is None else text[late.start() :]
+    others = [
+        name for name, said in options.items() if name not in letters and len(fold(said)) > 1 and holds(rest, said)
+    ]
+    if named - set(letters) or (late and others):
+        raise Unclear(*SEVERAL)
+    if late and set(letters) - _named(rest):
+        raise Unclear(Outcome.UNDECIDED, "second_thought")
 
 
 def _named(text: str) -> set[str]:

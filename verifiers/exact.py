@@ -1,10 +1,13 @@
 """Is the final answer the reference, letter for letter after a written-down normalisation? Any script.
 
-The same: case (see `case`), full-width and other compatibility forms (Unicode NFKC, but 2⁵ is not 25), runs of white
-space, quotation marks and emphasis around the text, a full stop, comma, colon or semicolon at its end, \\text{} and $
-around it. Not the same: other words, order, numbers written otherwise (5.0 is not 5), translations. UNDECIDED
-`spelling`: a difference of accents, of invisible characters, of a leading article, of ! or ?, or of punctuation
-between letters alone. UNDECIDED `in_prose`: an unmarked sentence that holds the reference and more.
+The same: case (see `case`; Maße is not Masse), full-width and other compatibility forms (Unicode NFKC, but 2⁵ is not
+25), the minus sign and the hyphen, runs of white space, pairs of quotation marks and of * or ` around the text, a full
+stop, comma, colon or semicolon at its end, \\text{} and $ around it. Not the same: other words, order, numbers written
+otherwise (5.0 is not 5), translations, a mark without its partner (5' is not 5"). UNDECIDED `spelling`: a difference of
+accents, of ß and ss, of invisible characters, of a leading article, of ! or ?, of the kind of dash, of _ or * at the
+ends, of raised and lowered signs (H₂O and H2O, ½ and 1/2), or of punctuation between letters alone. UNDECIDED
+`in_prose`: an unmarked sentence that holds the reference and more. UNDECIDED `second_thought`: the text goes back on
+the answer after it ("Actually, …").
 
 A reference that is a JSON list of texts accepts each of them. The answer is the whole text where that is the reference,
 else what `extraction` finds. Not covered: aliases that the reference does not list.
@@ -13,6 +16,7 @@ else what `extraction` finds. Not covered: aliases that the reference does not l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +26,7 @@ from tracemill.core.plugins import VerifierExample
 from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers.extraction import extract, tagged, takes_back
 from tracemill.verifiers.normal_text import fold, holds, near
+from tracemill.verifiers.retractions import is_reconsidered
 from tracemill.verifiers.verdicts import Undecidable, verdict
 
 LONGEST = 20_000
@@ -36,7 +41,7 @@ class Exact:
     """Whether case counts: Polish and polish then differ."""
 
     name: ClassVar[str] = "exact"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     reference_is_answer: ClassVar[bool] = True
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
@@ -54,7 +59,11 @@ class Exact:
             return verdict(self, trace, Outcome.UNPARSED, found.reason)
         if len(found.text) > LONGEST:
             raise Undecidable("too_long")
+        if is_reconsidered(trace.answer, found.text):
+            raise Undecidable("second_thought")
         outcome, reason = self._compare(found.text, accepted, None if found.marked else whole)
+        if outcome is Outcome.CORRECT and not found.marked and _is_cut_out_of_marks(found.text, whole):
+            raise Undecidable("spelling")
         return verdict(self, trace, outcome, reason, found.text)
 
     def _compare(self, text: str, accepted: Sequence[str], prose: str | None) -> tuple[Outcome, str]:
@@ -70,6 +79,15 @@ class Exact:
         if prose is not None and any(holds(prose[:LONGEST], one) for one in accepted):
             return Outcome.UNDECIDED, "in_prose"
         return Outcome.WRONG, "different"
+
+
+def _is_cut_out_of_marks(text: str, whole: str) -> bool:
+    """Whether marks that may belong to the text stand beside it in its sentence: "the answer is __init__", "is C*"."""
+    for before, after in re.findall(rf"([*_`]{{0,4}}){re.escape(text)}([*_`]{{0,4}})", whole):
+        opened_earlier = (before, after) == ("", "**") and whole.count("**") % 2 == 0  # **Answer: Paris**
+        if "_" in before + after or (before != after and not opened_earlier):
+            return True
+    return False
 
 
 @lru_cache(maxsize=4096)
@@ -107,6 +125,11 @@ EXAMPLES = (
     VerifierExample("5.0", "5", W, "wrong: a number written otherwise"),
     VerifierExample("-5", "5", W, "wrong: a sign is no punctuation"),
     VerifierExample("2⁵", "25", W, "adversarial: NFKC would make it 25"),
+    VerifierExample("5'", '5"', W, "adversarial: feet are no inches"),
+    VerifierExample("−5", "-5", R, "adversarial: the minus sign of Unicode"),
+    VerifierExample("__init__", "init", U, "adversarial: underscores that are no emphasis"),
+    VerifierExample("H2O", "H₂O", U, "adversarial: a lowered figure"),
+    VerifierExample("Maße", "Masse", U, "adversarial: two words that are one in capitals"),
     VerifierExample("Beyonce", "Beyoncé", U, "adversarial: an accent alone"),
     VerifierExample("pay\u200bpal", "paypal", U, "adversarial: an invisible character"),
     VerifierExample("Who", "The Who", U, "adversarial: an article alone"),

@@ -9,10 +9,13 @@ difference. Does not judge whether what it finds is mathematics.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 SHORT = 200
 """Longest line (characters) that counts as an answer by itself."""
+MOST_PHRASES = 100
+"""Times that a text may say "the answer is"; one that says it more often has not one answer."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.*)$", re.MULTILINE)
@@ -34,7 +37,7 @@ _SECOND_THOUGHT = re.compile(
 )
 """After an answer: another number then is another answer."""
 _REMARK = re.compile(
-    r"([^,]*\d[^,]*),\s+(?:as|of course|which|so|since|because|where|when|thus|hence|if|after|with|just|exactly)\b.*",
+    r"([^,]*+),\s+(?:as|of course|which|so|since|because|where|when|thus|hence|if|after|with|just|exactly)\b.*",
     re.DOTALL,
 )
 _ALTERNATIVES = re.compile(r"\bor\b")
@@ -74,7 +77,7 @@ def finals(answer: str) -> list[str]:
     boxes = _boxes(inner)
     held = [] if isinstance(boxes, Found) else [value for value, _ in boxes]
     hashed = [match[1] for match in _HASHES.finditer(inner)]
-    return [*held, *hashed, *(_value(match[1]) for match in _PHRASE.finditer(inner))]
+    return [*held, *hashed, *(_value(match[1]) for match in _phrases(inner))]
 
 
 def tagged(text: str) -> str:
@@ -103,7 +106,7 @@ def takes_back(text: str) -> bool:
 
 def _contradicts(after: str, marked: str) -> bool:
     """Whether the text after a marked answer holds another: "the answer is", a box, a retraction with a number."""
-    said = [_value(match[1]) for match in _PHRASE.finditer(after)] + [match[1] for match in _HASHES.finditer(after)]
+    said = [_value(match[1]) for match in _phrases(after)] + [match[1] for match in _HASHES.finditer(after)]
     boxes = _boxes(after)
     said += [] if isinstance(boxes, Found) else [held for held, _ in boxes]
     if any(value and not _says(value, marked) for value in said):
@@ -172,7 +175,9 @@ def _final(marks: list[tuple[str, int]], text: str) -> Found:
 
 
 def _in_prose(text: str, tagged: bool) -> Found:
-    phrases = list(_PHRASE.finditer(text))
+    phrases = _phrases(text)
+    if len(phrases) > MOST_PHRASES:
+        return Found(None, "several_answers")
     final = [match for match in phrases if match[0].lower().startswith("final")]
     values = [_value(match[1]) for match in final or phrases]
     if values:
@@ -190,6 +195,11 @@ def _in_prose(text: str, tagged: bool) -> Found:
     return Found(line, marked=True) if tagged else _single(line)
 
 
+def _phrases(text: str) -> list[re.Match[str]]:
+    """Each "the answer is" with up to 3,000 characters after it; the last ones, where there are very many."""
+    return list(deque(_PHRASE.finditer(text), maxlen=MOST_PHRASES + 1))
+
+
 def _single(value: str) -> Found:
     return Found(None, "several_answers") if _ALTERNATIVES.search(value) else Found(value)
 
@@ -197,7 +207,8 @@ def _single(value: str) -> Found:
 def _value(text: str) -> str:
     """The rest of a sentence that began with "the answer is", without markdown, its full stop, and a remark."""
     value = text[: _end_of_value(text)]
-    if remark := _REMARK.fullmatch(value):
+    remark = _REMARK.fullmatch(value)
+    if remark and re.search(r"\d", remark[1]):
         value = remark[1]
     return value.strip().strip("*_` ").strip()
 

@@ -32,7 +32,7 @@ class Instruction:
     """Judges the response by the instructions in `Prompt.reference`."""
 
     name: ClassVar[str] = "instruction"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's response. Raises Undecidable."""
@@ -58,7 +58,7 @@ def _names(ids: Sequence[str]) -> str:
 
 
 def _row(**instructions: dict[str, object]) -> str:
-    """An IFEval row; the first _ of a name stands for its colon."""
+    """An IFEval row; __ in a name stands for its colon."""
     ids = [name.replace("__", ":") for name in instructions]
     return json.dumps({"instruction_id_list": ids, "kwargs": list(instructions.values())})
 
@@ -81,5 +81,6 @@ EXAMPLES = (
     VerifierExample("", _TEN, N, "adversarial: nothing, which has less than ten words"),
     VerifierExample("Cold.", '{"instruction_id_list": ["keywords:exists"]}', U, "adversarial: an unknown id"),
     VerifierExample("Cold.", _row(keywords__existence={}), U, "adversarial: a missing argument"),
+    VerifierExample("Cold.", _row(startend__end_checker={"end_phrase": "***"}), U, "adversarial: an end of mere marks"),
     VerifierExample("Cold.", "", U, "adversarial: no instructions"),
 )

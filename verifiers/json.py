@@ -1,7 +1,8 @@
 """Is the answer one JSON value that the reference's JSON Schema accepts?
 
 The reference is a JSON Schema, or {"schema": …, "value": …} with either or both: the value must then be equal as JSON
-(1 is 1.0, the order of names does not matter). The answer is the whole text between the answer tags, or all of its
+(1 is 1.0, the order of names does not matter). A plain value as the reference, {"answer": 42}, is a bad one: it must be
+wrapped, {"value": {"answer": 42}}. The answer is the whole text between the answer tags, or all of its
 only fenced block (```json or ```), around which prose may stand. UNPARSED: `not_json` (NaN and Infinity are not
 JSON), `duplicate_key`, `trailing_text`, `several_documents`. `schemas` says how numbers, `$ref` and `format` are read.
 All of it runs in a process that is killed at its deadline: deep nesting and patterns may take for ever.
@@ -36,7 +37,7 @@ class Json:
     """Time limit of one verdict; past it the verdict is UNDECIDED `time_limit`."""
 
     name: ClassVar[str] = "json"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's answer. Raises Undecidable."""
@@ -80,4 +81,6 @@ EXAMPLES = (
     VerifierExample("[" * 100_000 + "]" * 100_000, "true", U, "adversarial: nested too deep"),
     VerifierExample("5", '{"$ref": "https://example.com/schema.json"}', U, "adversarial: a schema elsewhere"),
     VerifierExample("5", '{"type": "number of things"}', U, "adversarial: an invalid schema"),
+    VerifierExample('{"answer": 1}', '{"answer": 42}', U, "adversarial: a value where a schema is meant"),
+    VerifierExample('"12\\n"', '{"type": "string", "pattern": "^[0-9]+$"}', W, "adversarial: $ is no line break's"),
 )

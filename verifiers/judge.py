@@ -6,11 +6,11 @@ answer, not the reasoning. A recipe's `judge` section names the model; without o
 `no_engine`.
 
 An answer may try to talk the model round. Its text cannot leave its place in the prompt and a ready-made reply in it
-does not count (`verifiers.judgement`); and what the model calls correct it is asked again, with a decoy of the same
-shape as reference: where it agrees to that as well, the verdict is UNDECIDED `lenient_judge`. Invalid, contradicting
+does not count (`verifiers.judgement`); and what the model calls correct it is asked again, with another reference
+(`verifiers.decoy`): where it agrees to that as well, the verdict is UNDECIDED `lenient_judge`. Invalid, contradicting
 and cut-off replies are UNDECIDED too, and so is what the engine refuses. An engine that fails raises EngineError: that
-is no verdict on the answer. Not covered: what the model itself gets wrong, and an answer that makes it solve the
-question and agree with the right reference only.
+is no verdict on the answer, and a job asks again (`judge_failed`). Not covered: what the model itself gets wrong, and
+an answer that makes it solve the question and agree with the right reference only.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tracemill.core.ids import content_id
 from tracemill.core.plugins import VerifierExample
 from tracemill.core.types import Completion, Engine, Message, Outcome, Prompt, Request, Sampling, Trace, Verdict
 from tracemill.verifiers import judgement
+from tracemill.verifiers.decoy import decoy
 from tracemill.verifiers.extraction import tagged, takes_back
 from tracemill.verifiers.judgement import Judgement
 from tracemill.verifiers.verdicts import Undecidable, verdict
@@ -105,7 +106,7 @@ class Judge:
         found = self._asked("judge", fields, "correctness", OUTCOMES, trace.id)
         outcome = OUTCOMES[found.decision]
         if outcome is Outcome.CORRECT:
-            other = judgement.decoy(reference, content_id(reference, answer))
+            other = decoy(reference, content_id(reference, answer))
             again = self._asked("judge", {**fields, "reference": other}, "correctness", OUTCOMES, trace.id)
             if OUTCOMES[again.decision] is Outcome.CORRECT:
                 raise Undecidable("lenient_judge")

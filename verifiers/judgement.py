@@ -56,24 +56,6 @@ def lacks(template: str) -> list[str]:
     return [mark for mark in ("{data}", "{request}") if mark not in template]
 
 
-def decoy(reference: str, code: str) -> str:
-    """Another reference of the same shape: other digits, other letters, LaTeX commands as they are.
-
-    An answer cannot tell it from the real one; no answer to the real one fits it.
-    """
-    by = int(code, 16)
-
-    def turned(match: re.Match[str]) -> str:
-        one = match[0]
-        if len(one) > 1:
-            return one
-        first, count = ("0", 10) if one.isdigit() else ("a", 26) if one.islower() else ("A", 26)
-        return chr(ord(first) + (ord(one) - ord(first) + 1 + by % (count - 1)) % count)
-
-    other = re.sub(r"\\[A-Za-z]+|[0-9A-Za-z]", turned, reference)
-    return other if other != reference else str(1000 + by % 9000)
-
-
 def schema(field: str, decisions: Collection[str]) -> str:
     """JSON Schema of a reply. The code in it may be any: that the model copies the right one is what is asked of it."""
     properties = {

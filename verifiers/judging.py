@@ -99,7 +99,7 @@ def item_of(name: str, answer: str, reference: str, prompt: str, metadata: Mappi
     parts = split(answer, markup_named(thinking, "metadata.thinking"))
     known = Prompt(ids.prompt_id(prompt, name, reference), prompt, "", name, reference, "verify", metadata)
     trace = Trace(
-        id=ids.trace_id("verify", known.id, 0),
+        id=ids.content_id("verify", known.id, answer),
         prompt_id=known.id,
         job_id="verify",
         sample=0,

@@ -1,9 +1,9 @@
 """R1's language consistency (arXiv 2501.12948, section 2.3.2): is the chain of thought in one language throughout?
 
-The score is the share of the chain's words that are in the target language, once code and LaTeX are cut out; how it is
-found is told in `core.languages`. The target is the option, else `Prompt.metadata["language"]` (a code such as `en`),
-else the language that the prompt is written in. Foreign words that stand in the prompt too are quotations, and left
-out.
+The score is the share of the chain's words that are in the target language, once code and LaTeX are cut out (five words
+and more of another script in them count all the same); how it is found is told in `core.languages`. The target is the
+option, else `Prompt.metadata["language"]` (a code such as `en`), else the language that the prompt is written in.
+Foreign words that stand in the prompt too are quotations, and left out.
 
 UNDECIDED rather than guessed: a target that cannot be told (`no_target`: "Evaluate $x^2$") or is no language
 (`bad_target`; not `bad_reference`, since no reference is read), fewer than `ENOUGH` words
@@ -42,7 +42,7 @@ class Language:
     """Ask lingua (extra `languages`) where the language of a short prompt is unclear; 1 s to load, 150 MB."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __post_init__(self) -> None:
         if self.target != "prompt" and code_of(self.target) is None:
@@ -116,6 +116,8 @@ EXAMPLES = (
     _row(_JAPANESE * 2 + _CHINESE * 2, W, "wrong: Chinese sentences in a Japanese chain", _JAPANESE),
     _row(_CHINESE * 3, W, "wrong: Chinese where the metadata asks for English", "还剩多少个鸡蛋可以卖?", _EN),
     _row("```\n" + _CHINESE * 3 + _ENGLISH, W, "adversarial: foreign text behind a fence that is never closed"),
+    _row(_ENGLISH * 3 + f"${_CHINESE * 5}$", W, "adversarial: foreign text as a formula"),
+    _row(_ENGLISH * 3 + "$v = \\frac{路}{时}$ and `π`", R, "adversarial: single foreign letters as variables"),
     _row(_ENGLISH * 2 + "\\(" + _GERMAN * 2, W, "adversarial: foreign text behind an unclosed \\("),
     _row("Fill the jug. Pour from the 5L jug into the 3L jug. " * 5, R, "adversarial: French to fastText alone"),
     _row(

@@ -7,9 +7,10 @@ reference. Without one, equality counts: 0.33 is not 1/3. All arithmetic is exac
 Read: 1,234.5; 1 234; 1.234.567,8; 1.5e3; 1.5 × 10^3; 3/4; 1 1/2; \\frac{3}{4}; $5; ٣; 5 million. 1,234 is 1234
 (UNDECIDED `separator` where it would be right as 1.234). 50% is 0.5; 50 for 50% is UNDECIDED `percent`. Units of
 length, mass, time, volume and money are converted (`units`); a missing unit, or the name of what was counted, does not
-matter; any other difference of units is UNDECIDED `unit`. Infinity and nan are WRONG. A text that is no plain number is
-UNDECIDED `not_a_number`, an own ± in the answer `uncertainty`. Not covered: formulas (see `math`), number words,
-temperatures.
+matter, unless the question asks for another one or it is a temperature; any other difference of units is UNDECIDED
+`unit`. Infinity and nan are WRONG. A text that is no plain number is UNDECIDED `not_a_number`, an own ± in the answer
+`uncertainty`, an answer that the text goes back on `second_thought`. Not covered: formulas (see `math`), number words,
+conversion of temperatures.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from tracemill.core.plugins import VerifierExample
 from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers.extraction import extract
 from tracemill.verifiers.quantity import LONGEST, Quantity, is_not_finite, read
-from tracemill.verifiers.units import is_thing, measure
+from tracemill.verifiers.retractions import is_reconsidered
+from tracemill.verifiers.units import asks_otherwise, is_strange, is_thing, measure, same_unit, spelled
 from tracemill.verifiers.verdicts import Undecidable, verdict
 
 _TOLERANCE = re.compile(r"(.*?)\s*\(\s*(?:±\s*)?([\d.]+\s*\\?%)\s*\)|(.*?)\s*(?:±|\+/-|\+-|\\pm)\s*(.*)", re.DOTALL)
@@ -55,7 +57,7 @@ class Numeric:
     """Judges the final answer's number against that of `Prompt.reference`."""
 
     name: ClassVar[str] = "numeric"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     reference_is_answer: ClassVar[bool] = True
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
@@ -64,11 +66,13 @@ class Numeric:
         found = extract(trace.answer)
         if found.text is None:
             return verdict(self, trace, Outcome.UNPARSED, found.reason)
-        outcome, reason = _judge(found.text, prompt.reference, gold)
+        if is_reconsidered(trace.answer, found.text):
+            raise Undecidable("second_thought")
+        outcome, reason = _judge(found.text, prompt.reference, gold, prompt.text)
         return verdict(self, trace, outcome, reason, found.text[:LONGEST])
 
 
-def _judge(text: str, reference: str, gold: Gold) -> tuple[Outcome, str]:
+def _judge(text: str, reference: str, gold: Gold, question: str) -> tuple[Outcome, str]:
     if text.strip() == reference.strip():
         return Outcome.CORRECT, "equal"
     if is_not_finite(text):
@@ -79,26 +83,28 @@ def _judge(text: str, reference: str, gold: Gold) -> tuple[Outcome, str]:
             return Outcome.UNPARSED, "no_number"
         parts = _parts(text)
         return Outcome.UNDECIDED, "uncertainty" if parts and read(parts[0]) else "not_a_number"
-    outcome, reason = _compare(readings[0], gold)
-    if outcome is Outcome.WRONG and any(_compare(other, gold)[0] is Outcome.CORRECT for other in readings[1:]):
+    outcome, reason = _compare(readings[0], gold, question)
+    if outcome is Outcome.WRONG and any(
+        _compare(other, gold, question)[0] is Outcome.CORRECT for other in readings[1:]
+    ):
         return Outcome.UNDECIDED, "separator"
     return outcome, reason
 
 
-def _compare(answer: Quantity, gold: Gold) -> tuple[Outcome, str]:
+def _compare(answer: Quantity, gold: Gold, question: str) -> tuple[Outcome, str]:
     own, other = gold.quantity.unit, answer.unit
     if gold.quantity.is_percent or answer.is_percent:
         return _percent(answer, gold)
     within = gold.takes(answer.value)
-    if _same_unit(own, other):
+    if same_unit(spelled(own), spelled(other)):
         return (Outcome.CORRECT, "equal") if within else (Outcome.WRONG, "different")
     if own and other:
-        here, there = _measure(own), _measure(other)
+        here, there = measure(spelled(own)), measure(spelled(other))
         if here is None or there is None or here.dimension != there.dimension:
             return Outcome.UNDECIDED, "unit"
         converted = gold.takes(answer.value * there.size / here.size)
         return (Outcome.CORRECT, "converted") if converted else (Outcome.WRONG, "different")
-    if _measure(own or other) is None and not is_thing((own or other).lower().split()):
+    if _may_change_the_number(own or other, question):
         return Outcome.UNDECIDED, "unit"
     if within:
         return Outcome.CORRECT, "equal"
@@ -118,13 +124,13 @@ def _percent(answer: Quantity, gold: Gold) -> tuple[Outcome, str]:
     return (Outcome.CORRECT, "equal") if gold.takes(scaled) else (Outcome.WRONG, "different")
 
 
-def _same_unit(own: str, other: str) -> bool:
-    return own == other or (len(own) > 3 and own.casefold().removesuffix("s") == other.casefold().removesuffix("s"))
-
-
-def _measure(unit: str) -> Any:
-    """The unit's measure; a short name in capitals (MW, mM) is none that `units` knows."""
-    return measure(unit.lower()) if len(unit) > 2 or unit == unit.lower() else None
+def _may_change_the_number(unit: str, question: str) -> bool:
+    """Whether a unit that stands on one side only may be more than its name: 7 twelfths, 5 K, 7 fives, 7 m for feet."""
+    known = measure(spelled(unit))
+    if known is None and not is_thing(unit.lower().split()):
+        return True
+    is_temperature = known is not None and known.dimension in ("celsius", "fahrenheit", "kelvin")
+    return is_temperature or is_strange(question, unit) or asks_otherwise(question, spelled(unit))
 
 
 @lru_cache(maxsize=4096)
@@ -203,6 +209,9 @@ EXAMPLES = (
     VerifierExample("1,234", "1.234", U, "adversarial: a comma that may be a decimal mark"),
     VerifierExample("50", "50%", U, "adversarial: a percent sign left out"),
     VerifierExample("10 N", "10 m", U, "adversarial: another unit"),
+    VerifierExample("7", "7 twelfths", U, "adversarial: a word that changes the number"),
+    VerifierExample("7 pears", "7", U, "adversarial: what nobody asked for", prompt="How many apples are left?"),
+    VerifierExample("The answer is 5. Wait, it is 6.", "5", N, "adversarial: taken back"),
     VerifierExample("5!", "5", U, "adversarial: a factorial or emphasis"),
     VerifierExample("5 or 6", "5", N, "adversarial: two numbers"),
     VerifierExample("no idea", "5", N, "adversarial: no number"),

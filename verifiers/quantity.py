@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tracemill.verifiers.normal_text import unwrapped
-from tracemill.verifiers.units import measure
+from tracemill.verifiers.units import measure, spelled
 
 LONGEST = 1000
 """Longest text (characters) that is read."""
@@ -63,7 +63,7 @@ def read(text: str) -> tuple[Quantity, ...]:
     if unit is None or scale is None:
         return ()
     count, _, thing = unit.partition(" ")
-    known = measure(count.lower()) if count.isalpha() else None
+    known = measure(spelled(count)) if count.isalpha() else None
     if known is not None and known.dimension == "count":  # 5 million dollars
         unit, scale = thing, scale * known.size
     if match["money"]:

@@ -2,8 +2,9 @@
 
 `Prompt.metadata` is {"task": name, "entry": {question, answer, metadata}}; without an entry one is made from the
 prompt's text and reference, which does for families whose scorer needs no metadata. Only a score of exactly 1.0 is
-CORRECT; partial credit is kept as the score of a WRONG verdict. Where the scorer refuses its own gold answer the
-verdict is UNDECIDED `bad_reference`; where it would accept nonsense as well, `lenient_scorer` (see `scoring`).
+CORRECT; partial credit is kept as the score of a WRONG verdict, unless the answer holds the gold one as a whole: the
+scorers take no sentences, so that is UNDECIDED `in_prose`. Where the scorer refuses its own gold answer the verdict is
+UNDECIDED `bad_reference`; where it would accept nonsense as well, `lenient_scorer` (see `scoring`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ReasoningGym:
     """Time limit of one verdict; past it the verdict is UNDECIDED `time_limit`."""
 
     name: ClassVar[str] = "reasoning_gym"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's answer. Raises Undecidable."""
@@ -78,7 +79,8 @@ EXAMPLES = (
     VerifierExample("The answer is 5.", "5", R, "right: said in a sentence", metadata={"task": "chain_sum"}),
     VerifierExample("1 + 4 * 3", "3 * 4 + 1", R, "right: another solution", metadata=_COUNTDOWN),
     VerifierExample("6", "5", W, "wrong: another number", metadata={"task": "chain_sum"}),
-    VerifierExample("5 apples or so", "5", W, "wrong: partial credit is no pass", metadata={"task": "count_primes"}),
+    VerifierExample("15 apples", "5", W, "wrong: partial credit is no pass", metadata={"task": "count_primes"}),
+    VerifierExample("The GCD is 6", "6", U, "adversarial: the gold in a sentence", metadata={"task": "gcd"}),
     VerifierExample("3 * 4", "3 * 4 + 1", W, "wrong: misses the target", metadata=_COUNTDOWN),
     VerifierExample("405 or 1090", "405", U, "adversarial: a hedge that passes", metadata={"task": "gsm_symbolic"}),
     VerifierExample("x", "True", U, "adversarial: a blind scorer", metadata={"task": "game_of_life_halting"}),

@@ -4,7 +4,7 @@ The whole answer must match, white space at its ends aside; with `search` a part
 that `extraction` finds, else the text between the answer tags, or all of it. Flags stand in the pattern: (?i), (?s). A
 pattern that does not compile, or is empty, is a bad reference; one that takes too long on an answer (a nested
 repetition) is killed: UNDECIDED `time_limit`. An unmarked sentence that does not match as found, but of which a part
-does, is UNDECIDED `in_prose`.
+does, is UNDECIDED `in_prose`; an answer that the text goes back on ("Actually, …") is UNDECIDED `second_thought`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tracemill.core.plugins import VerifierExample
 from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers import matching
 from tracemill.verifiers.extraction import extract, finals, tagged, takes_back
+from tracemill.verifiers.retractions import is_reconsidered
 from tracemill.verifiers.verdicts import Undecidable, verdict
 from tracemill.verifiers.worker import Pool
 
@@ -39,7 +40,7 @@ class Regex:
     """Time limit of one match; past it the verdict is UNDECIDED `time_limit`."""
 
     name: ClassVar[str] = "regex"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def verify(self, prompt: Prompt, trace: Trace) -> Verdict:
         """Judge the trace's final answer. Raises Undecidable."""
@@ -56,6 +57,8 @@ class Regex:
             if found.reason.endswith("_box") or finals(trace.answer) or takes_back(trace.answer) or not text:
                 return verdict(self, trace, Outcome.UNPARSED, found.reason)
             marked = True
+        if is_reconsidered(trace.answer, text):
+            raise Undecidable("second_thought")
         marked = marked or (not finals(trace.answer) and len(text.split()) == 1)  # one word, not cut out of a sentence
         kept = text[:EXTRACTED]
         if self._matches(pattern, text, self.search):
@@ -85,6 +88,7 @@ EXAMPLES = (
     VerifierExample("AB-12345", r"[A-Z]{2}-\d{4}", W, "wrong: more than the pattern"),
     VerifierExample("\\boxed{AB-12345}", r"[A-Z]{2}-\d{4}", W, "wrong: more than the pattern, in a box"),
     VerifierExample("It is AB-1234, I think", r"[A-Z]{2}-\d{4}", U, "adversarial: a match inside a sentence"),
+    VerifierExample("The answer is ab. Actually, cd.", "ab", U, "adversarial: taken back"),
     VerifierExample("ab", r"[A-Z]{2}", W, "wrong: another case"),
     VerifierExample("a" * 60 + "!", r"(a+)+$", U, "adversarial: a pattern that backtracks for ever"),
     VerifierExample("a", "(a", U, "adversarial: a pattern that does not compile"),

@@ -2,19 +2,23 @@
 
 Strict: a name twice in one object, NaN and Infinity are errors. Numbers are exact (fractions, and integers where 1.0 is
 written), so that 0.3 is a multiple of 0.1. References to other documents are never fetched: a schema that needs one is
-a bad reference. `format` is an annotation, as the specification has it, and is not checked.
+a bad reference. `format` is an annotation, as the specification has it, and is not checked. Patterns are read as ECMA's
+(`patterns`). What would silently accept everything is a bad reference too: a keyword that the dialect does not know
+(`x-…` aside), and an object without any keyword that checks something.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from tracemill.verifiers.patterns import NotTranslated, python_pattern
 from tracemill.verifiers.verdicts import Undecidable
 
 LARGEST_NUMBER = 400
@@ -23,6 +27,7 @@ LONGEST_REASON = 160
 
 _FENCE = re.compile(r"[ \t]*(```+|~~~+)[ \t]*(\w*)[ \t]*")
 _WRAPPER = {"schema", "value"}
+_MEANT = 'did you mean {"value": …}?'
 
 
 class NotJson(Exception):
@@ -172,24 +177,70 @@ def _validator(schema: Any) -> Any:
     except SchemaError as error:
         where = re.sub(r"\s+", " ", f"{error.json_path}: {error.validator}")[:LONGEST_REASON]
         raise Undecidable(f"bad_reference: not a schema at {where}") from None
-    _resolve_all(schema, dialect, REGISTRY)
+    if isinstance(schema, dict) and schema:
+        keywords = _keywords(dialect)
+        if not set(schema) & (dialect.VALIDATORS.keys() - {"format"}) and set(schema) <= keywords:
+            raise Undecidable(f"bad_reference: a schema that accepts everything: {_MEANT}")
+        _prepare(schema, dialect, keywords, REGISTRY)
     return dialect(schema, registry=REGISTRY)  # without one jsonschema fetches references over the network
 
 
-def _resolve_all(schema: Any, dialect: Any, registry: Any) -> None:
-    """Raises Undecidable where a reference in the schema leads to no schema that is at hand."""
+def _keywords(dialect: Any) -> frozenset[str]:
+    """What the dialect's meta-schema and its vocabularies name, but for keywords that no longer have an effect."""
+    from jsonschema_specifications import REGISTRY
+
+    known: set[str] = set()
+    resolver = REGISTRY.resolver(dialect.ID_OF(dialect.META_SCHEMA))
+    for part in [dialect.META_SCHEMA, *dialect.META_SCHEMA.get("allOf", ())]:
+        known |= (resolver.lookup(part["$ref"]).contents if "$ref" in part else part)["properties"].keys()
+    return frozenset(
+        known - ({"dependencies", "$recursiveRef"} - dialect.VALIDATORS.keys()) | dialect.VALIDATORS.keys()
+    )
+
+
+def _prepare(schema: Any, dialect: Any, keywords: frozenset[str], registry: Any) -> None:
+    """Translate the patterns of all subschemas in place.
+
+    Raises Undecidable for a keyword that the dialect does not know, and where a reference leads to no schema at hand.
+    """
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, specification_with
 
     specification = specification_with(dialect.META_SCHEMA["$schema"], default=DRAFT202012)
     resource = specification.create_resource(schema)
     for resolver, part in _subschemas(resource, registry.resolver_with_root(resource)):
+        if not isinstance(part, dict):
+            continue
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
-            if isinstance(part, dict) and isinstance(part.get(keyword), str):
+            if isinstance(part.get(keyword), str):
                 try:
                     resolver.lookup(part[keyword])
                 except (Unresolvable, ValueError):
                     raise Undecidable(f"bad_reference: cannot resolve {part[keyword][:LONGEST_REASON]!r}") from None
+        for keyword in part:
+            if keyword not in keywords and not keyword.startswith("x-"):
+                draft = dialect.__name__.removesuffix("Validator")
+                raise Undecidable(f"bad_reference: unknown keyword {keyword[:50]!r} in {draft}: {_MEANT}")
+        _translate(part)
+
+
+def _translate(part: dict[str, Any]) -> None:
+    try:
+        if isinstance(part.get("pattern"), str):
+            part["pattern"] = _compiling(part["pattern"])
+        if isinstance(part.get("patternProperties"), dict):
+            translated = {_compiling(name): one for name, one in part["patternProperties"].items()}
+            part["patternProperties"] = translated
+    except (re.error, NotTranslated, OverflowError) as error:
+        line = " ".join(str(error).split())[:LONGEST_REASON]
+        raise Undecidable(f"bad_reference: a pattern that cannot be read: {line}") from None
+
+
+def _compiling(pattern: str) -> str:
+    translated = python_pattern(pattern)
+    with warnings.catch_warnings(action="ignore"):  # "possible nested set" is no fault
+        re.compile(translated)
+    return translated
 
 
 def _subschemas(resource: Any, resolver: Any) -> Iterator[tuple[Any, Any]]:

@@ -1,5 +1,6 @@
 """Runs reasoning-gym's scorers and doubts them. Runs in a worker process only: scorers hang, print and evaluate text.
 
+A wrong answer that holds the gold one as a whole ("The GCD is 6") is no wrong answer for sure: UNDECIDED `in_prose`.
 Measured on reasoning-gym 0.1.25 (106 families): game_of_life_halting gives 1.0 to any text, puzzle24 to any four
 numbers that make 24, gsm_symbolic to "405 or 1090" and "not 405", complex_arithmetic to "nan"; arc_agi and rearc
 refuse their own gold after JSON (tuples became lists); nine families evaluate the answer as Python; coin_flip gives
@@ -68,7 +69,17 @@ def score(task: str, entry: Mapping[str, Any], candidates: Sequence[str]) -> tup
     if best[0] == 1.0:
         _doubt(task, scorer, trusted, best[1])
         return "correct", 1.0, best[1]
+    if _holds(candidates[-1], entry.get("answer") or ""):
+        raise Undecidable("in_prose")
     return "wrong", min(max(best[0], 0.0), 1.0), best[1]
+
+
+def _holds(answer: str, gold: str) -> bool:
+    """Whether the gold answer stands in the text, "The GCD is 6": as a whole, not in a word, a number or a fraction."""
+    folded, wanted = ("\n".join(map(_fold, text.strip().rstrip(".").splitlines())) for text in (answer, gold))
+    left = r"(?<![\w./\-^])(?<!\d,)" if wanted[:1].isalnum() else ""
+    right = r"(?![\w/^*]|[.,]\d)" if wanted[-1:].isalnum() else ""
+    return bool(wanted) and re.search(left + re.escape(wanted) + right, folded) is not None
 
 
 @lru_cache(maxsize=256)
@@ -78,15 +89,15 @@ def _scorer(task: str) -> Callable[[str, Any], float]:
     try:
         return reasoning_gym.get_score_answer_fn(task)  # type: ignore[no-any-return]
     except (ValueError, AssertionError):  # unknown; `composite`, which has no scorer of its own
-        raise Undecidable("bad_reference") from None
+        raise Undecidable("bad_reference: unknown task") from None
 
 
 def _with_gold(scorer: Callable[[str, Any], float], entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """The entry in the form in which its own answer scores 1.0: as it is, or with tuples where JSON left lists."""
     gold = entry.get("answer")
     if gold is None:  # boxnet, graph_color, propositional_logic, rubiks_cube, rush_hour: judged by the puzzle alone
-        if len(entry.get("metadata", {})) < 2:
-            raise Undecidable("bad_reference")
+        if not _has_details(entry):
+            raise Undecidable("bad_reference: needs metadata.entry")
         return entry
     for form in (entry, {**entry, "metadata": _tuples(entry.get("metadata", {}))}):
         try:
@@ -94,7 +105,14 @@ def _with_gold(scorer: Callable[[str, Any], float], entry: Mapping[str, Any]) ->
                 return form
         except Exception:  # noqa: BLE001 - an entry that its own scorer cannot read is no reference
             continue
-    raise Undecidable("bad_reference")
+    raise Undecidable(
+        "bad_reference: its own scorer refuses it" if _has_details(entry) else "bad_reference: needs metadata.entry"
+    )
+
+
+def _has_details(entry: Mapping[str, Any]) -> bool:
+    """Whether it comes from the task, rather than being made of a question and an answer."""
+    return len(entry.get("metadata", {})) > 1  # source_dataset is always there
 
 
 def _tuples(value: Any) -> Any:

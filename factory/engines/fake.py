@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tracemill.core.errors import EngineError
 from tracemill.core.ids import content_id
 from tracemill.core.types import Completion, Request
+from tracemill.factory.thinking import BOXED_INSTRUCTION
 
 _SUM = re.compile(r"-?\d+(?:\s*[+*-]\s*\d+)+")
 
@@ -25,17 +26,27 @@ def last_question(request: Request) -> str:
 def arithmetic(request: Request) -> str:
     """Works out the last sum in the question, as a weak model would: 6 in 10 right, 2 wrong, 2 malformed."""
     dice = int(content_id("fake", request.id)[:8], 16) % 10
+    opening = "" if request.prefill else "<think>\n"
     found = _SUM.findall(last_question(request))
     if not found or dice == 0:
-        return "I do not know how to do this."
+        return f"{opening}I do not know how to do this."
     terms = re.findall(r"[+*-]?\s*\d+", found[-1])
     value = 0
     for term in terms:
         sign, digits = re.match(r"([+*-]?)\s*(\d+)", term).groups()  # type: ignore[union-attr]
         value = value * int(digits) if sign == "*" else value + int(f"{sign or '+'}{digits}")
     shown = value + (dice in (2, 3))
-    chain = f"The question asks for {found[-1].strip()}. I work from left to right and get {shown}."
-    return f"{chain}\n</think>\n" + (f"<answer>\n{shown}" if dice == 1 else f"<answer>\n{shown}\n</answer>")
+    chain = f"{opening}The question asks for {found[-1].strip()}. I work from left to right and get {shown}."
+    return chain + _answer(request, str(shown), is_malformed=dice == 1)
+
+
+def _answer(request: Request, shown: str, is_malformed: bool) -> str:
+    """The end of the reasoning and the answer, marked as the think format of the request asks."""
+    if request.stop:  # r1, r1_zero: it ends with </answer>
+        return f"\n</think>\n<answer>\n{shown}" + ("" if is_malformed else "\n</answer>")
+    if BOXED_INSTRUCTION in last_question(request):
+        return "\n</think>\n" + (shown if is_malformed else f"\\boxed{{{shown}}}")
+    return "" if is_malformed else f"\n</think>\n{shown}"
 
 
 @dataclass

@@ -2,7 +2,6 @@
 # The demonstration: every line that it runs is printed first. `make demo` calls it.
 set -euo pipefail
 export PATH="$(cd "${BIN:-.venv/bin}" && pwd):$PATH"
-export TRACEMILL_CORPUS="${TRACEMILL_CORPUS:-tracemill-data/demo}"
 
 step() { printf '\n$ %s\n' "$1"; bash -c "$1"; }
 

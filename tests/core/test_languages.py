@@ -181,6 +181,24 @@ def test_foreign_words_are_counted_by_language(text: str, target: str, foreign: 
     assert found.share == pytest.approx(1 - sum(found.foreign.values()) / found.words)
 
 
+@pytest.mark.parametrize(
+    "hiding", ["${}$", "$${}$$", "\\[{}\\]", "`{}`", "\\foo{{{}}}", '<a b="{}">', "\n```\n{}\n```\n"]
+)
+@pytest.mark.parametrize(("sentence", "language", "words"), [(CHINESE, "zh", 18), (RUSSIAN, "ru", 11)])
+def test_foreign_sentences_count_in_code_and_latex_too(hiding: str, sentence: str, language: str, words: int) -> None:
+    hidden = consistency(ENGLISH * 5 + hiding.format(sentence), "en")
+    assert hidden.foreign == {language: pytest.approx(words, abs=1)}
+    assert hidden.foreign == consistency(ENGLISH * 5 + sentence, "en").foreign
+    assert consistency(ENGLISH * 5 + hiding.format(sentence), "en", sentence).foreign == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["$v = \\frac{路}{时}$ `中`", "$\\text{速度} = x$", "$α + βγ$ and $\\text{если } x$", "$甲$ $乙$ $丙$ " * 9]
+)
+def test_a_few_symbols_in_formulas_are_no_foreign_text(text: str) -> None:
+    assert consistency(ENGLISH * 5 + text, "en").foreign == {}
+
+
 def test_a_long_sentence_is_judged_in_equal_parts() -> None:
     pieces = list(languages._pieces(" ".join(["word"] * 81) + ". Two words. And two more words."))
     assert [piece.count(" ") + 1 for piece in pieces] == [27, 27, 27, 6]

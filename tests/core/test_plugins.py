@@ -62,7 +62,7 @@ def test_options_are_set_on_a_copy() -> None:
             r"filters\[0\]\.min_word: 'length' has no such option \(did you mean 'min_words'\?\)",
         ),
         ("length", {"name": "x"}, r"filters\[0\]\.name: 'length' has no such option"),
-        ("language", {"target": "English"}, "'English' is no language code"),
+        ("language", {"target": "English"}, r"^filters\[0\]\.target: 'English' is no language code"),
     ],
 )
 def test_a_mistake_names_the_field(name: str, options: dict[str, object], message: str) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tracemill.core.errors import InputError
 from tracemill.core.types import Outcome, Trace
+from tracemill.corpus import picks
 from tracemill.corpus.funnel import STAGES, Fallen, funnel
-from tracemill.corpus.selection import Selection, datasets, find, select
+from tracemill.corpus.selection import DatasetVersion, Selection, datasets, find, select
 from tracemill.corpus.store import Corpus
 
 
@@ -134,6 +135,7 @@ def test_funnel_and_selection_follow_the_rules(
     ids = [row["trace_id"] for row in shared.rows(sql, {"name": job_id})]
     check_choice(ids, traces, selection)
     check_funnel(shared, traces, chosen, ids)
+    check_picks(shared, chosen, ids)
 
 
 def check_choice(ids: list[str], traces: dict[str, Made], selection: Selection) -> None:
@@ -163,6 +165,19 @@ def check_funnel(corpus: Corpus, traces: dict[str, Made], chosen: Any, ids: list
     assert {part.reason for part in counted.fallen if part.stage == "select"} <= {
         "pass_rate_low", "pass_rate_high", "beyond_per_prompt",
     }  # fmt: skip
+
+
+def check_picks(corpus: Corpus, chosen: DatasetVersion, ids: list[str]) -> None:
+    """What can be looked at is all of the job: kept ones, and each other one with its reason, reasons in turn."""
+    fallen = {(part.stage, part.reason): part.count for part in funnel(corpus, chosen.job_id, "strict", chosen).fallen}
+    rejected = picks.rejected(corpus, chosen, 1000)
+    reasons = [(one.stage, one.reason) for one in rejected]
+    assert Counter(reasons) == fallen
+    assert len(set(reasons[: len(fallen)])) == len(fallen), "every reason once before one of them twice"
+    assert {one.stage for one in rejected[: len({stage for stage, _ in fallen})]} == {stage for stage, _ in fallen}
+    assert sorted(picks.kept(corpus, chosen, 1000)) == sorted(ids)
+    assert not set(ids) & {one.trace_id for one in rejected}
+    assert [one.trace_id for one in picks.rejected(corpus, chosen, 3)] == [one.trace_id for one in rejected[:3]]
 
 
 def job_of(*outcomes: list[Outcome]) -> list[Made]:
@@ -230,7 +245,7 @@ def test_random_order_depends_on_the_seed_alone(corpus: Corpus, build: Any) -> N
 
 
 def test_what_is_unknown_is_named(corpus: Corpus, build: Any) -> None:
-    with pytest.raises(InputError, match="nothing has been selected yet"):
+    with pytest.raises(InputError, match=f"'set' in {corpus.root}; nothing has been selected in it yet"):
         find(corpus, "set")
     fill(corpus, build, job_of([yes]), "job")
     select(corpus, "job", "strict", "numbers", Selection())

@@ -78,7 +78,11 @@ def test_reasoning_gym_is_reproducible_and_keeps_the_entry_for_the_scorer() -> N
         ("[1]", r"rows\.jsonl:2: a line must be a JSON object, this is list"),
         (
             '{"question": "?", "answer": "1"}',
-            r"rows\.jsonl:2: no column 'prompt' \(the row has: question, answer\); set ",
+            r"rows\.jsonl:2: this row lacks column 'prompt', rows before it have it; add it$",
+        ),
+        (
+            '{"prompt": "?"}',
+            r"this row lacks column 'answer', rows before it have it; add it \(null or \"\" where there is no gold",
         ),
         ('{"prompt": " ", "answer": "1"}', r"rows\.jsonl:2: column 'prompt' is empty"),
         ('{"prompt": "?", "answer": null}', r"rows\.jsonl:2: column 'answer' is empty"),
@@ -87,6 +91,26 @@ def test_reasoning_gym_is_reproducible_and_keeps_the_entry_for_the_scorer() -> N
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(ROWS[0]) + "\n" + line + "\n")
+    with pytest.raises(InputError, match=message):
+        list(sources.jsonl_prompts(path, PLAIN, "prompts[0]"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"q": "?", "answer": 1}', r"no column 'prompt' \(the row has: q, answer\); set prompts\[0\]\.columns\.text$"),
+        (
+            '{"prompt": "?"}',
+            r"no column 'answer' \(the row has: prompt\); set prompts\[0\]\.columns\.reference, to null where there are "
+            r"no gold answers \(verify\.majority\)$",
+        ),
+    ],
+)
+def test_a_column_that_the_first_row_lacks_is_misnamed_or_there_is_none(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n")
     with pytest.raises(InputError, match=message):
         list(sources.jsonl_prompts(path, PLAIN, "prompts[0]"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,50 @@ def test_a_large_stratum_weighs_as_much_as_it_is() -> None:
     assert found.share == pytest.approx(0.9)
     effective = (900 + 100) ** 2 / (10 * 90**2 + 10 * 10**2)
     assert (found.low, found.high) == pytest.approx(interval(0.9 * effective, effective))
+
+
+# Of each stratum: its size, the share of it that disagrees, the samples from it.
+DESIGNS = {
+    "one stratum": [(4000, 0.1, 60)],
+    "rare errors": [(9000, 0.01, 200), (1000, 0.03, 50)],
+    "two alike": [(3000, 0.2, 60), (1000, 0.2, 20)],
+    "two that differ": [(5000, 0.05, 90), (500, 0.5, 30)],
+    "one for each and the rest": [(9000, 0.3, 80), (40, 0.3, 1), (12, 0.3, 1)],
+    "a small sample": [(500, 0.4, 12)],
+}
+TRIALS = 500
+LEAST = 0.95 - 3 * (0.95 * 0.05 / TRIALS) ** 0.5
+"""Fewer intervals that hold the share are no chance, where 95 % of them do: 0.921."""
+
+
+def coverage(design: list[tuple[int, float, int]], *widths: float) -> list[float]:
+    """How often the interval, made so many times as wide about its share, holds the share of the population."""
+    random, held = Random(5), dict.fromkeys(widths, 0)
+    populations = [[at < round(size * share) for at in range(size)] for size, share, _ in design]
+    truth = sum(map(sum, populations)) / sum(map(len, populations))
+    for _ in range(TRIALS):
+        found = estimate(
+            (len(population) / taken, said)
+            for population, (_, _, taken) in zip(populations, design, strict=True)
+            for said in random.sample(population, taken)
+        )
+        assert found.share is not None
+        assert found.low is not None
+        assert found.high is not None
+        for width in widths:
+            low, high = (
+                found.share - width * (found.share - found.low),
+                found.share + width * (found.high - found.share),
+            )
+            held[width] += low <= truth <= high
+    return [count / TRIALS for count in held.values()]
+
+
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
+def test_so_many_intervals_hold_the_share_as_are_claimed(design: list[tuple[int, float, int]]) -> None:
+    whole, half = coverage(design, 1.0, 0.5)
+    assert whole >= LEAST
+    assert half < LEAST, "this test would notice an interval that is too narrow by half"
 
 
 def test_nothing_decided_gives_no_share() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.references import can_vote
 from tracemill.pipelines.report import trace_lines
 from tracemill.pipelines.runner import Result, Watch, run_job
+from tracemill.verifiers.extraction import takes_back
 
 MATH = plugins.get("verifiers", "math")
 R, W, N, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSED, Outcome.UNDECIDED
@@ -85,6 +90,49 @@ def test_what_cannot_be_compared_is_neither_a_vote_nor_wrong() -> None:
     assert outcomes(verdicts) == [R, R, U]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Since we cannot divide by zero, we don't get x = 0. \\boxed{2}",
+        "I don't need the sine.\n#### 2",
+        "We do not know y. The answer is 2.",
+        "2",
+    ],
+)
+def test_a_derivation_that_says_we_cannot_still_votes(answer: str) -> None:
+    assert outcomes(judged(prompt(), [trace(0, answer), trace(1, answer)], MATH, 2)) == [R, R]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I cannot determine what the answer is from this text.",
+        "I am sorry. The answer is Paris.",
+        "<answer>We don't know</answer>",
+        "<answer>Your final answer</answer>",
+    ],
+)
+def test_a_refusal_is_no_vote_wherever_it_stands(answer: str) -> None:
+    asked, exact = prompt("exact"), plugins.get("verifiers", "exact")
+    verdicts = judged(asked, [trace(k, answer, asked) for k in range(3)], exact, 2)
+    assert set(outcomes(verdicts)) == {U}
+    assert verdicts[0].reason == "no_majority: 0 votes, at most 0 in the same words"
+
+
+def test_real_samples_are_not_silenced_by_what_they_cannot_do_on_the_way(real_data: Path) -> None:
+    on_the_way = re.compile(r"we (?:cannot|don't|do not|can't)", re.IGNORECASE)
+    voted = silenced = 0
+    with gzip.open(real_data / "labelled" / "math_l5_outputs.jsonl.gz", "rt") as lines:
+        for row in map(json.loads, lines):
+            given = f"{row['output']}\n<answer>{row['answer']}</answer>"
+            is_number = re.fullmatch(r"-?\d{1,6}", row["answer"] or "")
+            if is_number and on_the_way.search(row["output"]) and not takes_back(given):
+                (one, _) = judged(prompt(), [trace(0, given), trace(1, given)], MATH, 2)
+                voted, silenced = voted + (one.outcome is R), silenced + (one.outcome is not R)
+    assert voted > 100
+    assert silenced == 0
+
+
 def test_other_verifiers_compare_in_their_own_way() -> None:
     exact = plugins.get("verifiers", "exact")
     refusals = [trace(k, "Sorry, I cannot answer this.", prompt("exact")) for k in range(4)]
@@ -116,11 +164,18 @@ def here(tmp_path: Path) -> Settings:
     return Settings(corpus=tmp_path / "corpus", jobs_url=f"sqlite:///{tmp_path}/jobs.db", exports=tmp_path / "exports")
 
 
-def plan_of(tmp_path: Path, rows: Sequence[dict[str, Any]], min_votes: int | None = 3, **source: object) -> Plan:
+def plan_of(
+    tmp_path: Path,
+    rows: Sequence[dict[str, Any]],
+    min_votes: int | None = 3,
+    judge: dict[str, Any] | None = None,
+    **source: object,
+) -> Plan:
     path = tmp_path / "questions.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     verify = {} if min_votes is None else {"majority": {"min_votes": min_votes}}
-    recipe = {"name": "goldless", "prompts": [{"source": "jsonl", "path": str(path), **source}], "verify": verify}
+    prompts = [{"source": "jsonl", "path": str(path), **source}]
+    recipe = {"name": "goldless", "prompts": prompts, "verify": verify, "judge": judge}
     return make_plan(recipes.parse({**recipe, "generate": {"engine": "fake", "samples": 24}}))
 
 
@@ -148,7 +203,7 @@ async def test_a_job_without_gold_keeps_what_most_samples_say(tmp_path: Path, he
     for row in kept:
         left, right = map(int, row["text"].removeprefix("What is ").removesuffix("?").split(" + "))
         assert (row["label_source"], row["label"]) == ("majority", str(left + right))
-    shown = "\n".join(trace_lines(corpus, plan.job_id, "goldless", kept=1, rejected=0))
+    shown = "\n".join(trace_lines(corpus, result.dataset, kept=1, rejected=0))
     assert "(majority)" in shown
     made = export_dataset(here, "goldless", None, None, "parquet")
     assert "| label sources | majority (12) |" in (made.path / "README.md").read_text()
@@ -209,6 +264,16 @@ async def test_prompts_with_gold_are_left_alone(tmp_path: Path, here: Settings) 
     assert [(row["goldless"], row["label_source"]) for row in found] == [(False, "gold"), (True, "majority")]
 
 
+def test_a_reference_of_white_space_is_none_in_sql_as_in_python(here: Settings) -> None:
+    corpus = Corpus.open(here.corpus)
+    spaces = [*filter(str.isspace, map(chr, range(sys.maxunicode + 1))), "", " \u00a0\n"]
+    asked = [replace(prompt(), id=f"p{k}", reference=one) for k, one in enumerate([*spaces, "\u200b", "0"])]
+    corpus.add_prompts(asked)
+    with Ledger.open(corpus, "job") as ledger:
+        ledger.record([(trace(sample, "1", one), ()) for one in asked for sample in (0, 1)])
+    assert label(corpus, "job", {"math": MATH}, 2) == Labelled(len(spaces), len(spaces), 2 * len(spaces))
+
+
 def test_where_nobody_votes_a_row_without_gold_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"questions\.jsonl:2: column 'answer' is empty, and math needs one; add it, or"
@@ -222,6 +287,11 @@ def test_where_nobody_votes_a_row_without_gold_is_refused_by_name(tmp_path: Path
         plan_of(tmp_path, NO_GOLD)  # the name may be misspelt
     with pytest.raises(InputError, match=r"questions\.jsonl:1: no gold answer, and json needs one"):
         plan_of(tmp_path, NO_GOLD, verifier="json", **NULL)  # a schema is no answer: any object would meet it
+    judged_by = {"verifier": "judge", "judge": {"engine": "fake"}, **NULL}
+    with pytest.raises(
+        InputError, match=r"questions\.jsonl:1: no gold answer, and judge needs one; add it, or let samp"
+    ):
+        plan_of(tmp_path, NO_GOLD, **judged_by)  # a model would have to compare each pair of samples
     assert len(plan_of(tmp_path, NO_GOLD, min_votes=None, verifier="format", **NULL).tasks) == 12
 
 

@@ -72,3 +72,48 @@ def test_an_option_of_the_wrong_type_is_named_before_anything_is_generated(tmp_p
     source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
     with pytest.raises(InputError, match=r"filters\[0\]\.min_words: Input should be a valid integer.*, got 'many'"):
         make_plan(made(source, filters=[{"length": {"min_words": "many"}}]))
+
+
+def test_options_of_verifiers_hold_wherever_they_judge_and_make_another_job(tmp_path: Path) -> None:
+    source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
+    base = made({**source, "verifier": "exact"}, verify={"also": ["format", "language"]})
+    verify = {"also": ["format", "language"], "options": {"language": {"target": "en"}, "exact": {"case": True}}}
+    plan = make_plan(made({**source, "verifier": "exact"}, verify=verify))
+    assert repr(plan.judges["exact"][0]) == "Exact(case=True)"
+    assert "target='en'" in repr(plan.judges["exact"][2])
+    assert "target='prompt'" in repr(make_plan(base).judges["exact"][2]), "the defaults stay as they are"
+    assert plan.job_id != job_id(base), "another option may call another trace correct"
+    assert job_id(made(source, verify={"options": {}})) == job_id(made(source))
+    verify["options"] = {"language": {"target": "klingon"}}
+    with pytest.raises(InputError, match=r"^verify\.options\.language\.target: 'klingon' is no language code"):
+        make_plan(made(source, verify=verify))
+
+
+def test_a_job_without_options_of_verifiers_is_the_job_that_it_was_before_there_were_any(tmp_path: Path) -> None:
+    assert job_id(made(rows(tmp_path / "a.jsonl", ("1+1", "2")))) == "06f732b02d14485d46b8a6b769869373"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"math": {"secs": 1}}, r"verify\.options\.math\.secs: 'math' has no such option \(did you mean 'seconds'\?\)"),
+        ({"math": {"seconds": "long"}}, r"verify\.options\.math\.seconds: Input should be a valid number"),
+        ({"maths": {}}, r"verify\.options: unknown verifier 'maths' \(did you mean 'math'\?\)"),
+        (
+            {"language": {"target": "en"}},
+            r"verify\.options\.language: language judges no prompt; add it to verify\.also",
+        ),
+        ({"judge": {"model": "m"}}, r"verify\.options\.judge: the judge's options stand in judge"),
+    ],
+)
+def test_options_that_are_wrong_or_do_nothing_are_named(tmp_path: Path, options: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_plan(made(rows(tmp_path / "a.jsonl", ("1+1", "2")), verify={"options": options}))
+
+
+def test_more_votes_than_samples_are_refused(tmp_path: Path) -> None:
+    source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
+    generate = {"engine": "fake", "samples": 4}
+    assert make_plan(made(source, generate=generate, verify={"majority": {"min_votes": 4}})).samples == 4
+    with pytest.raises(InputError, match=r"verify\.majority\.min_votes: 5 votes can never come from 4 samples"):
+        make_plan(made(source, generate=generate, verify={"majority": {"min_votes": 5}}))

@@ -47,12 +47,12 @@ def test_bad_ones_are_counted_and_the_first_are_shown() -> None:
     found = check_references(asked, ALL)
     assert (found.prompts, found.checked, found.bad, found.missing) == (8, 8, 4, 1)
     assert [one.reference for one in found.examples] == ["\\frac{1", "\\frac{1", "\\sqrt{"]
-    assert found.examples[0] == BadReference(asked[1].id, "\\frac{1", found.examples[0].reason)
+    assert found.examples[0] == BadReference(asked[1].id, "Question 1?", "\\frac{1", found.examples[0].reason)
     assert found.examples[0].reason.startswith("bad_reference")
     missing, bad = check_lines(found)
     assert missing == "1 of 8 prompts have no gold answer: samples vote (verify.majority)"
     assert bad.startswith(
-        f"4 of 8 references cannot be read and will be undecided: {asked[1].id} '\\\\frac{{1' (bad_ref"
+        "4 of 8 references cannot be read and will be undecided: '\\\\frac{1' of 'Question 1?' (bad_ref"
     )
 
 

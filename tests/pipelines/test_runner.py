@@ -74,7 +74,7 @@ def prompts_without_correct(here: Settings, job_id: str) -> int:
 async def test_kept_and_rejected_traces_can_be_read_in_full(sums: Sums, here: Settings) -> None:
     result, _ = await run(sums(), here)
     corpus = Corpus.open(here.corpus)
-    text = "\n".join(trace_lines(corpus, result.job_id, "sums", kept=2, rejected=3))
+    text = "\n".join(trace_lines(corpus, result.dataset, kept=2, rejected=3))
     assert text.count("── kept trace") == 2
     assert text.count("── rejected trace") == 3
     assert "math: correct" in text

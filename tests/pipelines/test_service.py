@@ -44,7 +44,7 @@ async def run(recipe: Recipe) -> tuple[JobStore, Job]:
 async def test_a_job_ends_finished_with_its_progress_and_funnel(questions: Path) -> None:
     _, job = await run(recipe_of(questions))
     assert (job.state, job.error) == (JobState.FINISHED, None)
-    assert job.progress["durable"] == 12
+    assert (job.progress["durable"], job.progress["new"]) == (12, 12)
     funnel = job_funnel(job, Corpus.open(settings().corpus))
     assert funnel.generated == 12
     assert funnel.kept == funnel.sifted > 0
@@ -97,3 +97,10 @@ def test_a_recipe_from_outside_reads_its_folder_only_and_runs_no_code(
     with pytest.raises(InputError, match=message.replace("generate", "judge")):
         submit(recipe_of(Path(path), judge={"engine": "fake", "engine_options": options}), settings(), store)
     assert store.list() == []
+
+
+def test_a_recipe_from_outside_does_not_choose_the_sandbox(questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEMILL_PROMPTS", str(questions.parent))
+    weak = recipe_of(questions, verify={"also": ["format", "code"], "options": {"code": {"tier": 3}}})
+    with pytest.raises(InputError, match=r"^verify\.options\.code\.tier: not over REST"):
+        submit(weak, settings(), JobStore(settings().jobs_url))

@@ -81,11 +81,61 @@ def test_c_is_chosen(answer: str) -> None:
         ("C) Madrid", U, "other_text"),
         ("It is Paris, of course", U, "mentions_option"),
         ("It is not Paris", U, "mentions_option"),
-        ("Maybe it is Oslo, so it is C", U, "mentions_option"),
+        ("Maybe it is Oslo, so it is C", U, "in_sentence"),
     ],
 )
 def test_what_is_no_choice_is_not_guessed(answer: str, outcome: Outcome, reason: str) -> None:
     assert _judge(answer, "C", CITIES) == (outcome, reason)
+
+
+ANIMALS = {"choices": ["a dog", "a cat", "a cow", "a hen"]}
+
+
+@pytest.mark.parametrize("metadata", [ANIMALS, {}], ids=["options", "letters"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I doubt it is B", "It is unlikely to be B", "The answer is anything but (B)", "Anything besides (B)", "Is it (B)?",
+        "The opposite of (B)", "Avoid option B.", "It would be a mistake to choose B.", "I refuse to choose B.",
+        "Option B is a common misconception.", "It is tempting to pick B.", "Students often choose B.", "Some say B",
+        "Some say the answer is B.", "I doubt that the answer is B.", "If the answer is B, then so be it", "(B), some say",
+        "(B) is a common misconception", "B, I doubt it", "**B** is a common misconception", "Perhaps it is B",
+        "The answer is B. Hold on, let me recheck.", "Most people would say: option B",
+    ],
+)  # fmt: skip
+def test_a_letter_is_not_chosen_by_being_named(answer: str, metadata: dict[str, Any]) -> None:
+    assert _judge(answer, "B", metadata)[0] is U
+    assert _judge(answer, "A", metadata)[0] is U
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Since it is not A, the answer is B.", "I think the answer is B", "So I would go with option B.", "Thus, B.",
+        "It must be (B) because cats purr", "B is correct.", "Therefore, the correct option is B, a cat.",
+        "It purrs. So option B is the best choice.", "Wait, let me think. The answer is B.",
+        "The answer is B. Option A is wrong since dogs bark.", "I'm not sure, but I think the answer is B",
+        "Final Answer: (B)\n\nNote that A might be tempting.", "**Final Answer:** B) a cat",
+        "Based on the analysis, the final answer is (B).",
+    ],
+)  # fmt: skip
+def test_a_sentence_that_only_chooses_is_read(answer: str) -> None:
+    assert _judge(answer, "B", ANIMALS) == (R, "equal")
+    assert _judge(answer, "A", ANIMALS) == (W, "different")
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "reason"),
+    [
+        ("The answer is a dog. Wait, it is a cat.", N, "several_answers"),
+        ("The answer is a dog. No, it's a cat.", N, "several_answers"),
+        ("A\nWait, it is a cat", N, "several_answers"),
+        ("The answer is a dog. Actually no.", U, "second_thought"),
+        ("The answer is A. Wait, yes, the answer is A.", R, "equal"),
+    ],
+)
+def test_an_answer_can_be_taken_back_in_words(answer: str, outcome: Outcome, reason: str) -> None:
+    assert _judge(answer, "A", ANIMALS) == (outcome, reason)
 
 
 @pytest.mark.parametrize("answer", ["42", "Paris", "A dog barked", "I like it", "vitamin C"])

@@ -136,7 +136,7 @@ def test_two_hundred_hostile_answers() -> None:
     wrongly = [
         (text[:40], v)
         for text, v in zip(BATCH, verdicts, strict=True)
-        if v.outcome is Outcome.CORRECT and "12" not in text
+        if v.outcome is Outcome.CORRECT and "12" not in text.replace("\ufeff", "")  # which has no width
     ]
     assert wrongly == []
     assert [v.outcome.value for v in tracemill.verify_many("math", warm, ["1"] * 8)] == [

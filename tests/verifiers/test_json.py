@@ -35,7 +35,11 @@ def _judge(answer: str, reference: str) -> tuple[Outcome, str]:
         ("1", '{"$id": "https://a.example/c", "$ref": "d", "$defs": {"d": {"$id": "d", "type": "integer"}}}'),
         ('{"type": "string"}', '{"$ref": "https://json-schema.org/draft/2020-12/schema"}'),
         ('{"$ref": 5}', '{"properties": {"$ref": {"type": "integer"}}}'), ('{"$ref": "x"}', '{"const": {"$ref": "x"}}'),
-        ('"2024-13-45"', '{"format": "date"}'), ('{"a": "```"}', '{"type": "object"}'),
+        ("1", '{"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}, "definitions": {}}'),
+        ("1", '{"$schema": "http://json-schema.org/draft-04/schema#", "id": "http://a.example/b", "type": "integer"}'),
+        ("1", '{"x-own": 1, "title": "T", "default": 3, "examples": [1], "deprecated": true, "type": "integer"}'),
+        ('{"pattern": "x$"}', '{"const": {"pattern": "x$"}}'),
+        ('"2024-13-45"', '{"type": "string", "format": "date"}'), ('{"a": "```"}', '{"type": "object"}'),
     ],
 )  # fmt: skip
 def test_valid(answer: str, reference: str) -> None:
@@ -76,6 +80,20 @@ def test_valid(answer: str, reference: str) -> None:
         ('{"x":' * 5000 + "1" + "}" * 5000, TREE, U, "too_deep"),
         ('"' + "a" * 60 + '!"', '{"pattern": "^(a+)+$"}', U, "time_limit"),
         ("1", '{"$ref": "#"}', U, "too_deep"),
+        ('"12\\n"', '{"pattern": "^[0-9]+$"}', W, "schema: $: pattern"),
+        ('"١٢"', r'{"pattern": "^\\d+$"}', W, "schema: $: pattern"),
+        (
+            '{"a": "1\\n"}',
+            '{"$ref": "#/$defs/q", "$defs": {"q": {"items": {}, "properties": {"a": {"pattern": "1$"}}}}}',
+            W,
+            "schema: $.a: pattern",
+        ),
+        (
+            '{"1\\n": 5}',
+            '{"patternProperties": {"^1$": {}}, "additionalProperties": false}',
+            W,
+            "schema: $: additionalProperties",
+        ),
     ],
 )
 def test_not_valid(answer: str, reference: str, outcome: Outcome, reason: str) -> None:
@@ -100,6 +118,16 @@ def test_not_valid(answer: str, reference: str, outcome: Outcome, reason: str) -
         ('{"properties": {"a": {"items": {"$ref": "#/$defs/none"}}}}', "cannot resolve"),
         ('{"$dynamicRef": "#none"}', "cannot resolve"),
         ('{"maximum": 1e99999}', "number_too_large"),
+        ('{"answer": 42}', "unknown keyword 'answer' in Draft202012: did you mean {\"value\": …}?"),
+        ('{"name": "Ann", "age": 5}', "unknown keyword 'name'"),
+        ('{"value": 1, "schema": {"type": "integer"}, "extra": 1}', "unknown keyword"),
+        ('{"typ": "object"}', "unknown keyword 'typ'"),
+        ('{"type": "object", "requried": ["a"]}', "unknown keyword 'requried'"),
+        ('{"properties": {"a": {"minimun": 5}}}', "unknown keyword 'minimun'"),
+        ('{"type": "object", "dependencies": {"a": ["b"]}}', "unknown keyword 'dependencies'"),
+        ('{"title": "Dune", "description": "A novel"}', "a schema that accepts everything"),
+        ('{"format": "date"}', "a schema that accepts everything"),
+        ('{"pattern": "(?m)^a$"}', "a pattern that cannot be read: the flags (?m)"),
         ('{"not":' * 50_000 + "{}" + "}" * 50_000, "too_deep"),
     ],
 )

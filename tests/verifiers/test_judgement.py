@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from hypothesis import given
@@ -23,17 +22,6 @@ def test_what_is_judged_is_shown_whole_in_one_line(question: str, answer: str) -
     line = judgement.as_data({"question": question, "answer": answer})
     assert json.loads(line) == {"question": question, "answer": answer}
     assert line.isprintable()
-
-
-@given(st.text(min_size=1), st.integers(0, 2**128 - 1))
-def test_a_decoy_is_never_the_reference(reference: str, number: int) -> None:
-    assert judgement.decoy(reference, f"{number:x}") != reference
-
-
-def test_a_decoy_has_the_shape_of_the_reference() -> None:
-    assert re.fullmatch(r"\\frac\{\d\d\}\{\d\}", judgement.decoy(r"\frac{12}{5}", "77"))
-    assert re.fullmatch(r"[A-Z][a-z]{4}, \d{4}", judgement.decoy("Paris, 1789", "77"))
-    assert re.fullmatch(r"\d{4}", judgement.decoy(r"\pi", "77"))
 
 
 def done(text: str, finish_reason: str = "stop", reasoning: str | None = None) -> Completion:

@@ -142,6 +142,12 @@ def test_lists_that_differ_in_length_are_refused() -> None:
     assert tracemill.verify_many("math", [], []) == []
 
 
+def test_verdicts_on_different_answers_to_one_question_are_of_different_traces() -> None:
+    verdicts = tracemill.verify_many("math", ["4", "5", "4"], ["4"] * 3, ["What is 2 + 2?"] * 3)
+    first, other, again = (verdict.trace_id for verdict in verdicts)
+    assert first == again != other, "the same answer judged again is the same thing"
+
+
 def test_an_interrupt_is_not_swallowed(make_case: Case) -> None:
     with pytest.raises(KeyboardInterrupt):
         judge(*make_case("1", "1"), (Failing(KeyboardInterrupt()),))

@@ -17,8 +17,8 @@ from tracemill.verifiers.quantity import read
 R, W, N, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSED, Outcome.UNDECIDED
 
 
-def _judge(answer: str, reference: str) -> tuple[Outcome, str]:
-    verdict = tracemill.verify("numeric", answer, reference)
+def _judge(answer: str, reference: str, question: str = "") -> tuple[Outcome, str]:
+    verdict = tracemill.verify("numeric", answer, reference, question)
     return verdict.outcome, verdict.reason
 
 
@@ -96,6 +96,15 @@ def test_beyond_the_tolerance(answer: str, reference: str) -> None:
         ("2 km", "2000", U, "unit"),
         ("2 hours", "120", U, "unit"),
         ("37", "37 °C", U, "unit"),
+        ("5 K", "5000", U, "unit"),
+        ("7", "7 twelfths", U, "unit"),
+        ("7", "7 halves", U, "unit"),
+        ("3 fives", "3", U, "unit"),
+        ("3 fives", "15", U, "unit"),
+        ("7", "7 lakhs", W, "different"),
+        ("7 lakhs", "700000", R, "equal"),
+        ("5 Kg", "5000 g", R, "converted"),
+        ("5 ms", "5 m", U, "unit"),
         ("5!", "5", U, "not_a_number"),
         ("seventeen", "17", U, "not_a_number"),
         ("\\sqrt{4}", "2", U, "not_a_number"),
@@ -106,11 +115,30 @@ def test_beyond_the_tolerance(answer: str, reference: str) -> None:
         ("no idea", "5", N, "no_number"),
         ("", "5", N, "no_answer"),
         ("5 or 6", "5", N, "several_answers"),
+        ("The answer is 5. Wait, it is 6.", "5", N, "several_answers"),
+        ("The answer is 12. Wait, 13.", "12", N, "several_answers"),
+        ("#### 5\nActually, six.", "5", U, "second_thought"),
+        ("The answer is 5.\n\nNote that 6 is larger.", "5", R, "equal"),
         ("\\boxed{5} \\boxed{6}", "5", N, "several_answers"),
     ],
 )
 def test_what_cannot_be_told_is_not_guessed(answer: str, reference: str, outcome: Outcome, reason: str) -> None:
     assert _judge(answer, reference) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "question", "outcome"),
+    [
+        ("7 apples", "7", "How many apples are left?", R),
+        ("7", "7 apples", "How many apples are left?", R),
+        ("7 pears", "7", "How many apples are left?", U),
+        ("7", "7 pears", "How many apples are left?", U),
+        ("5 m", "5", "How many feet is it?", U),
+        ("5 feet", "5", "How many feet is it?", R),
+    ],
+)
+def test_what_was_counted_stands_in_the_question(answer: str, reference: str, question: str, outcome: Outcome) -> None:
+    assert _judge(answer, reference, question)[0] is outcome
 
 
 @pytest.mark.parametrize(

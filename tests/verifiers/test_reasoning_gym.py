@@ -88,7 +88,7 @@ def test_families_without_gold_are_judged_by_the_puzzle(
     text = answer if isinstance(answer, str) else json.dumps(answer)
     assert _verify(task, entry, text).outcome is Outcome.CORRECT
     assert _verify(task, entry, "nonsense").outcome is Outcome.WRONG
-    assert _verify(task, {**entry, "metadata": {}}, text).reason == "no_reference"
+    assert _verify(task, {**entry, "metadata": {}}, text).reason == "no_reference: needs metadata.entry"
 
 
 @pytest.mark.parametrize(
@@ -162,20 +162,60 @@ def test_no_mangled_gold_of_any_family_is_correct() -> None:
 
 def test_partial_credit_is_wrong_and_keeps_its_score(entry_of: Callable[[str], Entry]) -> None:
     entry = entry_of("count_primes")
-    verdict = _verify("count_primes", entry, f"{entry['answer']} primes in all")
+    verdict = _verify("count_primes", entry, f"1{entry['answer']} primes in all")
     assert verdict.outcome is Outcome.WRONG
     assert verdict.score is not None
     assert 0 < verdict.score < 1
     assert verdict.reason.startswith("partial: ")
 
 
+@pytest.mark.parametrize(
+    ("task", "gold", "answer", "outcome"),
+    [
+        ("gcd", "6", "The GCD is 6", Outcome.UNDECIDED),
+        ("leg_counting", "254", "20 + 24 + 210 = 254", Outcome.UNDECIDED),
+        ("simple_equations", "15", "i = 15", Outcome.UNDECIDED),
+        ("simple_geometry", "185", "185.0", Outcome.UNDECIDED),
+        ("needle_haystack", "Aaryan", "It is Aaryan.", Outcome.UNDECIDED),
+        ("gcd", "6", "It is 16", Outcome.WRONG),
+        ("gcd", "6", "It is 6.5", Outcome.WRONG),
+        ("gcd", "6", "It is 1/6", Outcome.WRONG),
+        ("gcd", "6", "It is -6", Outcome.WRONG),
+        ("gcd", "6", "It is 6,000", Outcome.WRONG),
+        ("gcd", "6", "6 and 12 share a factor.\nThe answer is 4", Outcome.WRONG),
+        ("manipulate_matrix", "5\n6", "5 6", Outcome.WRONG),
+    ],
+)
+def test_an_answer_that_holds_the_gold_as_a_whole_is_not_called_wrong(
+    task: str, gold: str, answer: str, outcome: Outcome
+) -> None:
+    verdict = tracemill.verify("reasoning_gym", answer, gold, metadata={"task": task})
+    assert verdict.outcome is outcome, verdict
+    assert (verdict.reason == "in_prose") == (outcome is Outcome.UNDECIDED)
+
+
+def test_no_family_calls_a_sentence_with_the_gold_wrong() -> None:
+    import reasoning_gym
+    from reasoning_gym.factory import DATASETS
+
+    for task in sorted(set(DATASETS) - {"composite"} - WITHOUT_GOLD):
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            entry = json.loads(json.dumps(reasoning_gym.create_dataset(task, seed=5, size=1)[0]))
+        verdict = _verify(task, entry, f"The result is {entry['answer']}")
+        assert verdict.outcome is Outcome.UNDECIDED, (task, entry["answer"], verdict)
+
+
 def test_what_cannot_be_judged_is_undecided(entry_of: Callable[[str], Entry]) -> None:
     assert tracemill.verify("reasoning_gym", "5", "5").reason == "bad_reference: metadata.task is missing"
     entry = entry_of("chain_sum")
-    assert _verify("no_such_task", entry, "5").reason == "bad_reference"
-    assert _verify("composite", entry, "5").reason == "bad_reference"
+    assert _verify("no_such_task", entry, "5").reason == "bad_reference: unknown task"
+    assert _verify("composite", entry, "5").reason == "bad_reference: unknown task"
     assert _verify("prime_factorization", entry_of("prime_factorization"), "zzz").reason.startswith("error: ValueError")
-    assert _verify("countdown", {**entry_of("countdown"), "metadata": {}}, "1 + 1").reason == "bad_reference"
+    assert _verify("countdown", {**entry_of("countdown"), "metadata": {}}, "1 + 1").reason == (
+        "bad_reference: needs metadata.entry"
+    )
+    broken = {**entry_of("coin_flip"), "answer": "five"}
+    assert _verify("coin_flip", broken, "5").reason == "bad_reference: its own scorer refuses it"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ R, W, N, U = Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSED, Outcome.UNDECIDED
         ("Not 42. \\boxed{41}", "(?s).*42.*", W, "no_match"),
         ("The answer is Dr. Smith", "Dr. Smith", U, "in_prose"),
         ("<answer>abc</answer> no, wait", "abc", N, "several_answers"),
+        ("The answer is 12. Wait, 13.", r"\d+", N, "several_answers"),
+        ("The answer is ab. Actually cd.", "[a-d]+", U, "second_thought"),
         ("\\boxed{1} \\boxed{2}", r"\d", N, "several_answers"),
         ("\\boxed{1", r"\d", N, "unclosed_box"),
         ("\\boxed{}", ".*", N, "empty_box"),

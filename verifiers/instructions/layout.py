@@ -43,6 +43,8 @@ def nth_paragraph_first_word(arguments: Arguments) -> Check:
     arguments.only("num_paragraphs", "nth_paragraph", "first_word")
     wanted, nth = arguments.whole("num_paragraphs", least=1), arguments.whole("nth_paragraph", least=1)
     first = _words(arguments.text("first_word"))
+    if not first:
+        raise arguments.refuse("first_word", "a word")
     if nth > wanted:
         raise arguments.refuse("nth_paragraph", f"at most num_paragraphs, {wanted}")
 
@@ -191,11 +193,13 @@ def repeat_prompt(arguments: Arguments) -> Check:
 def end_checker(arguments: Arguments) -> Check:
     """The phrase last; quotation marks and emphasis after it, case and white space do not matter."""
     arguments.only("end_phrase")
-    wanted = " ".join(arguments.text("end_phrase").split()).casefold().strip('"“” ')
+    wanted = " ".join(arguments.text("end_phrase").split()).casefold().lstrip('"“” ').rstrip('"“”*_ ')
+    if not wanted:
+        raise arguments.refuse("end_phrase", "more than quotation marks and asterisks")
 
     def check(response: str) -> bool:
         said = " ".join(response.split()).casefold()
-        return said.rstrip('"“”*_ ').endswith(wanted.rstrip("*_ "))
+        return said.rstrip('"“”*_ ').endswith(wanted)
 
     return check
 

@@ -41,14 +41,14 @@ CHECKS: Mapping[str, Callable[[Arguments], Check]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class NamedCheck:
     """One instruction of a prompt, ready to be checked."""
 
     id: str
     check: Check
 
 
-def instructions_of(reference: str, metadata: Mapping[str, Any]) -> list[Instruction]:
+def instructions_of(reference: str, metadata: Mapping[str, Any]) -> list[NamedCheck]:
     """The instructions in the reference or, where that is empty, in the metadata. Raises Undecidable."""
     row: Any = metadata
     if reference.strip():
@@ -67,9 +67,9 @@ def instructions_of(reference: str, metadata: Mapping[str, Any]) -> list[Instruc
     return [_instruction(name, given) for name, given in zip(ids, kwargs, strict=True)]
 
 
-def _instruction(name: str, given: Any) -> Instruction:
+def _instruction(name: str, given: Any) -> NamedCheck:
     if name not in CHECKS:
         raise Undecidable(f"bad_reference: unknown instruction {name[:80]!r}")
     if given is not None and not isinstance(given, Mapping):
         raise Undecidable(f"bad_reference: the arguments of {name} must be an object")
-    return Instruction(name, CHECKS[name](Arguments(name, given or {})))
+    return NamedCheck(name, CHECKS[name](Arguments(name, given or {})))

@@ -1,0 +1,41 @@
+"""Programs in the sandbox over REST, where the service was told to offer that."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fastapi import APIRouter, Request
+
+from tracemill.api.schemas import Problem, SandboxIn, SandboxOut
+from tracemill.core.errors import NotFound
+from tracemill.core.settings import Settings
+from tracemill.verifiers.sandbox import Limits, Sandbox
+
+router = APIRouter(tags=["sandbox"], responses={404: {"model": Problem}, 422: {"model": Problem}})
+
+
+@cache
+def shared() -> Sandbox:
+    """One for all requests: as many runs at a time as cores, the others wait."""
+    return Sandbox()
+
+
+@router.post("/sandbox/run")
+def run(body: SandboxIn, request: Request) -> SandboxOut:
+    """Run a Python program; 404 unless TRACEMILL_SANDBOX_OVER_REST is true."""
+    settings: Settings = request.app.state.settings
+    if not settings.sandbox_over_rest:
+        raise NotFound("this service does not offer the sandbox: start it with TRACEMILL_SANDBOX_OVER_REST=true")
+    files = {name: text.encode("utf-8", "surrogatepass") for name, text in body.files.items()}
+    limits = Limits(**body.limits.model_dump())
+    done = shared().run(body.source, body.stdin.encode("utf-8", "surrogatepass"), limits, body.argv, files)
+    return SandboxOut(
+        ending=done.ending,
+        code=done.code,
+        stdout=done.stdout.decode(errors="replace"),
+        stderr=done.stderr.decode(errors="replace"),
+        cpu_s=done.cpu_s,
+        wall_s=done.wall_s,
+        memory_mb=done.memory_mb,
+        tier=done.tier,
+    )

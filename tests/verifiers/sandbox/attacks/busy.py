@@ -1,0 +1,5 @@
+"""Tries to run for ever."""
+# ends: cpu
+
+while True:
+    pass

@@ -1,0 +1,6 @@
+"""Tries to crash the interpreter."""
+# ends: signalled
+
+import ctypes
+
+ctypes.string_at(0)

@@ -1,0 +1,98 @@
+"""What a test set asks of the program: which names it uses, and which of them is the function under test.
+
+Python's own parser reads text that others wrote, so this runs where it can be killed (`verifiers.worker`).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Of asserts, or of a `check`."""
+
+    entry: str
+    """The function under test; "" where none is called."""
+    names: tuple[str, ...]
+    """What the tests use and do not define themselves, the entry included."""
+    modules: tuple[str, ...]
+    """Modules of the standard library that they use without importing them: `math.isclose`."""
+
+
+def analyse(prelude: str, setup: str, tests: tuple[str, ...], check: str, entry: str) -> Analysis:
+    """Read a test set. Raises SyntaxError where it is no Python, ValueError where it hides the program."""
+    with warnings.catch_warnings(action="ignore"):
+        prelude_tree, setup_tree, check_tree = ast.parse(prelude), ast.parse(setup), ast.parse(check)
+        trees = [ast.parse(test) for test in tests]
+    used = [setup_tree, *trees, check_tree]
+    bound = set().union(*map(_bound, used))
+    loaded = dict.fromkeys(name for tree in used for name in _loaded(tree))
+    modules = tuple(
+        name for name in _attributed(used) if name in sys.stdlib_module_names and name not in bound | {entry}
+    )
+    if entry in _bound(check_tree):
+        raise ValueError(f"the tests define {entry}, the function under test, themselves")
+    entry = entry or _entry([*trees, check_tree, setup_tree], bound | _bound(prelude_tree) | set(modules))
+    names = [name for name in loaded if name not in bound and name not in modules and not hasattr(builtins, name)]
+    return Analysis(entry, tuple(dict.fromkeys([*([entry] if entry else []), *names])), modules)
+
+
+def parses(text: str) -> None:
+    """Raises SyntaxError where it is no Python."""
+    with warnings.catch_warnings(action="ignore"):
+        ast.parse(text)
+
+
+def warm() -> None:
+    """For the worker: nothing to load."""
+
+
+def _bound(tree: ast.AST) -> set[str]:
+    """Names that the code itself gives a meaning, wherever it does."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            found.add(node.name)
+    return found
+
+
+def _loaded(tree: ast.AST) -> Iterator[str]:
+    return (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+
+
+def _attributed(trees: list[ast.Module]) -> dict[str, None]:
+    """Names of which only attributes are used."""
+    parts = [node for tree in trees for node in ast.walk(tree)]
+    read = {
+        id(node.value): node.value.id
+        for node in parts
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    alone = {node.id for node in parts if isinstance(node, ast.Name) and id(node) not in read}
+    return dict.fromkeys(name for name in read.values() if name not in alone)
+
+
+def _entry(trees: list[ast.Module], known: set[str]) -> str:
+    """The first function called that nothing else defines; a builtin's name only where there is no other."""
+    calls = [
+        node.func.id
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in known
+    ]
+    own = [name for name in calls if not hasattr(builtins, name)]
+    return next(iter(own or calls), "")
