@@ -186,7 +186,8 @@ def _built(fields: Mapping[str, Any]) -> TestSet:
         memory_mb=_number(fields, "memory_mb", int),
     )
     if not (made.tests or made.check or made.cases):
-        raise Undecidable("bad_reference: no tests")
+        key = {"asserts": "asserts", "check": "check"}.get(kind, "cases")
+        raise Undecidable(f"bad_reference: no tests ({kind} has them under {key!r})")
     if kind == "calls" and not entry:
         raise Undecidable("bad_reference: calls without entry_point")
     if kind in ("asserts", "check") and made.language != "python":
