@@ -23,15 +23,13 @@ from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers.coding.extraction import Code as Extracted
 from tracemill.verifiers.coding.extraction import extract_code
 from tracemill.verifiers.coding.languages import PYTHON, Language, language_named
-from tracemill.verifiers.coding.reference import TestSet, test_set
+from tracemill.verifiers.coding.reference import TestSet, solution_of, test_set
 from tracemill.verifiers.verdicts import Undecidable, verdict
 
 if TYPE_CHECKING:  # what runs programs is loaded with the first of them: loading the plugins is to be quick
     from tracemill.verifiers.coding.report import Report
     from tracemill.verifiers.sandbox import Sandbox
 
-REFERENCE_SOLUTIONS = ("reference_solution", "canonical_solution")
-"""Where a prompt's metadata keeps a program that is known to be right."""
 STANDARD = (
     *("ast", "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "fractions", "functools", "heapq"),
     *("importlib", "io", "itertools", "json", "marshal", "math", "operator", "random", "re", "statistics", "string"),
@@ -49,10 +47,9 @@ class Code:
     """Judges the program in the answer by the tests of `Prompt.reference`."""
 
     seconds: float = 6.0
-    """Processor time of one process: of one case of standard input, or of all calls and asserts of a set. A test set
-    may say otherwise."""
+    """Processor time of one case: of standard input, a call or an assert. A test set may say otherwise."""
     set_seconds: float = 60.0
-    """Processor time of all cases of standard input together; past it the verdict is UNDECIDED `set_limit`."""
+    """Processor time of all cases together; past it the verdict is UNDECIDED `set_limit`."""
     memory_mb: int = 1024
     """Memory of one process. A test set may say otherwise."""
     all_tests: bool = False
@@ -88,8 +85,7 @@ class Code:
 
 def reference_solution(prompt: Prompt) -> str:
     """The program of the prompt that is known to be right; "" where it has none."""
-    found = (prompt.metadata.get(name) for name in REFERENCE_SOLUTIONS)
-    return next((one for one in found if isinstance(one, str) and one.strip()), "")
+    return solution_of(prompt.metadata)
 
 
 def _reference_fault(plugin: Code, prompt: Prompt, tests: TestSet, language: Language) -> str:
@@ -126,11 +122,14 @@ def _run(plugin: Code, tests: TestSet, language: Language, found: Extracted) -> 
     code, all_tests = found.text or "", plugin.all_tests
     if tests.kind != "stdio" and language is PYTHON:
         code = _completed(code, tests)
-    seconds = tests.seconds or plugin.seconds
+    tests = replace(tests, seconds=tests.seconds or plugin.seconds)
+    seconds = tests.budget(plugin.set_seconds)
     size = sum(len(str(case.given)) + len(str(case.expected)) for case in tests.cases)
     memory_mb, output_kb = tests.memory_mb or plugin.memory_mb, 4096 + 2 * size // 1024
     limits = Limits(cpu_s=seconds, wall_s=4 * seconds + 10, memory_mb=memory_mb, output_kb=output_kb)
-    sandbox = _sandbox(plugin.tier, any(map(_NUMPY.search, (code, tests.prelude, tests.setup, tests.check))))
+    sources = (code, tests.prelude, tests.setup, tests.check, *tests.tests)
+    with_numpy = any(map(_NUMPY.search, sources)) or any(module == "numpy" for _, module, _ in tests.modules)
+    sandbox = _sandbox(plugin.tier, with_numpy)
     if language is not PYTHON:
         limits = replace(limits, processes=32, threads=64)  # node and java start threads before the first line
         stdio.check_tool(sandbox, language)

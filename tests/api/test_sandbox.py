@@ -39,3 +39,16 @@ def test_mistakes_are_one_line(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["error"]) == (422, "limits.cpu_s: Input should be greater than 0")
     answer = client.post("/v1/sandbox/run", json={"source": "", "files": {"a/b": ""}})
     assert (answer.status_code, "plain name" in answer.json()["error"]) == (422, True)
+    answer = client.post("/v1/sandbox/run", json={"source": "", "files": {"a" * 256: ""}})
+    assert (answer.status_code, "255 bytes" in answer.json()["error"]) == (422, True)
+
+
+def test_more_than_the_service_can_bear_are_turned_away(client: TestClient) -> None:
+    for _ in range(sandbox.MOST_AT_A_TIME):
+        assert sandbox._places.acquire(blocking=False)
+    try:
+        answer = client.post("/v1/sandbox/run", json={"source": ""})
+        assert (answer.status_code, "16 programs run or wait already" in answer.json()["error"]) == (503, True)
+    finally:
+        sandbox._places.release(sandbox.MOST_AT_A_TIME)
+    assert client.post("/v1/sandbox/run", json={"source": ""}).status_code == 200

@@ -12,6 +12,9 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_ALIASES = {"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas"}
+"""Modules beyond the standard library that tests use without importing them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -20,12 +23,17 @@ class Analysis:
     entry: str
     """The function under test; "" where none is called."""
     names: tuple[str, ...]
-    """What the tests use and do not define themselves, the entry included."""
-    modules: tuple[str, ...]
-    """Modules of the standard library that they use without importing them: `math.isclose`."""
+    """What of the program they use: the entry, the owner, and what the reference solution defines."""
+    strangers: tuple[str, ...]
+    """What they use and neither they nor the reference solution define: never asked of the program, which would be
+    given the expected value: `assert close(f(4), 2.0)`."""
+    modules: tuple[tuple[str, str, str], ...]
+    """What they use without importing it, as (name, module, attribute or ""): `math.isclose`, `np.allclose`."""
 
 
-def analyse(prelude: str, setup: str, tests: tuple[str, ...], check: str, entry: str) -> Analysis:
+def analyse(
+    prelude: str, setup: str, tests: tuple[str, ...], check: str, entry: str, owner: str, solution: str
+) -> Analysis:
     """Read a test set. Raises SyntaxError where it is no Python, ValueError where it hides the program."""
     with warnings.catch_warnings(action="ignore"):
         prelude_tree, setup_tree, check_tree = ast.parse(prelude), ast.parse(setup), ast.parse(check)
@@ -33,14 +41,58 @@ def analyse(prelude: str, setup: str, tests: tuple[str, ...], check: str, entry:
     used = [setup_tree, *trees, check_tree]
     bound = set().union(*map(_bound, used))
     loaded = dict.fromkeys(name for tree in used for name in _loaded(tree))
-    modules = tuple(
-        name for name in _attributed(used) if name in sys.stdlib_module_names and name not in bound | {entry}
-    )
+    defined, imported = _of_solution(prelude, solution)
+    modules = {
+        name: (_ALIASES.get(name, name), "")
+        for name in _attributed(used)
+        if (name in sys.stdlib_module_names or name in _ALIASES) and name not in bound | defined | {entry}
+    }
+    modules |= {name: found for name, found in imported.items() if name in loaded and name not in bound | {entry}}
     if entry in _bound(check_tree):
         raise ValueError(f"the tests define {entry}, the function under test, themselves")
     entry = entry or _entry([*trees, check_tree, setup_tree], bound | _bound(prelude_tree) | set(modules))
     names = [name for name in loaded if name not in bound and name not in modules and not hasattr(builtins, name)]
-    return Analysis(entry, tuple(dict.fromkeys([*([entry] if entry else []), *names])), modules)
+    asked = [name for name in names if name in defined | {owner}]
+    return Analysis(
+        entry,
+        tuple(dict.fromkeys([*([entry] if entry else []), *asked])),
+        tuple(name for name in names if name not in asked and name != entry),
+        tuple((name, *found) for name, found in modules.items()),
+    )
+
+
+def _of_solution(prelude: str, solution: str) -> tuple[set[str], dict[str, tuple[str, str]]]:
+    """The names that the reference solution defines, and those that it imports from where all have it."""
+    tree = ast.Module([], [])
+    for text in (solution, f"{prelude.rstrip()}\n{solution}"):  # it may be the body of a function
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError):
+            continue
+        break
+    defined: set[str] = set()
+    imported: dict[str, tuple[str, str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            module = node.module or ""
+            imported |= {one.asname or one.name: (module, one.name) for one in node.names if _known(module)}
+        elif isinstance(node, ast.Import):
+            imported |= {
+                one.asname or one.name.partition(".")[0]: (one.name if one.asname else one.name.partition(".")[0], "")
+                for one in node.names
+                if _known(one.name)
+            }
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            defined |= _bound(node)
+    imported.pop("*", None)
+    return defined, {name: found for name, found in imported.items() if name not in defined}
+
+
+def _known(module: str) -> bool:
+    first = module.partition(".")[0]
+    return first in sys.stdlib_module_names or first in _ALIASES.values()
 
 
 def parses(text: str) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracemill.core.types import Outcome
+from tracemill.verifiers.coding.extraction import joined
 from tracemill.verifiers.coding.reference import TestSet
 from tracemill.verifiers.coding.report import Report, cut, fault
 from tracemill.verifiers.coding.values import Tree
-from tracemill.verifiers.sandbox import Closed, Conversation, Limits, Run
+from tracemill.verifiers.sandbox import Closed, Conversation, Ending, Limits, Run
 
 LEETCODE = """\
 from typing import *
@@ -35,18 +36,25 @@ class Reply:
 
 
 class Answers:
-    """A conversation with the program, within one time limit by the clock."""
+    """A conversation with the program, within one time limit by the clock, and one for each answer."""
 
-    def __init__(self, talk: Conversation, limits: Limits) -> None:
+    def __init__(self, talk: Conversation, tests: TestSet, limits: Limits) -> None:
         self._talk = talk
+        self._limits = limits
+        self._seconds = tests.seconds or limits.cpu_s
+        self._capped = limits.cpu_s < tests.budget(float("inf"))
+        self._earlier = 0.0
         self._deadline = time.monotonic() + limits.wall_s
         self.closed = False
         """Whether it ended while it was to answer."""
 
     def raw(self, message: bytes) -> bytes:
         """One message's reply. Raises Closed."""
+        start = time.monotonic()
         try:
-            return self._talk.call(message, max(0.1, self._deadline - time.monotonic()))
+            answer = self._talk.call(message, max(0.1, min(self._deadline - start, 2 * self._seconds + 2)))
+            self._earlier += time.monotonic() - start
+            return answer
         except Closed:
             self.closed = True
             raise
@@ -58,6 +66,16 @@ class Answers:
         except (ValueError, TypeError, RecursionError):
             return Reply("malformed", [])
         return Reply(kind if isinstance(kind, str) else "malformed", rest)
+
+    def fault(self, where: str) -> Report:
+        """Why it ended while it was to answer. `where` names the test."""
+        run = self.run()
+        late = run.cpu_s - self._earlier >= self._seconds  # earlier answers took no more than the clock's time
+        if run.ending is Ending.WALL and late:
+            return Report(Outcome.WRONG, "time_limit", f"{where}: used {self._seconds:g} s of processor time")
+        if run.ending is Ending.CPU and self._capped and not late:
+            return Report(Outcome.UNDECIDED, "set_limit", f"{self._limits.cpu_s:g} s for all tests")
+        return fault(run, self._limits, where)
 
     def run(self) -> Run:
         """What became of it; ends it."""
@@ -76,20 +94,21 @@ class Opened:
 
 def opened(talk: Conversation, tests: TestSet, code: str, limits: Limits) -> Opened | Report:
     """Load the program and find the function under test; or why not."""
-    answers = Answers(talk, limits)
-    prelude = tests.prelude or (LEETCODE if tests.kind == "calls" else "")
+    answers = Answers(talk, tests, limits)
+    prelude = joined([LEETCODE, tests.prelude]) if tests.kind == "calls" else tests.prelude
+    owner = tests.owner or ("Solution" if tests.kind == "calls" else "")
+    names = [name for name in (tests.entry, owner) if name]
     try:
-        reply = answers.ask("load", "solution", prelude, code)
+        reply = answers.ask("load", "solution", prelude, code, names)
         if reply.kind != "ok":
             return _unloaded(reply)
-        owner = tests.owner or ("Solution" if tests.kind == "calls" else "")
-        found = answers.ask("names", [name for name in (tests.entry, owner) if name])
+        found = answers.ask("names", names)
     except Closed:
-        return fault(answers.run(), limits, "before the first test")
-    names = _names(found)
-    if tests.entry in names and not tests.owner:
-        return Opened(answers, names[tests.entry], "")
-    if owner in names:
+        return answers.fault("before the first test")
+    held = _names(found)
+    if tests.entry in held and not tests.owner:
+        return Opened(answers, held[tests.entry], "")
+    if owner in held:
         return Opened(answers, None, owner)
     return Report(Outcome.WRONG, "missing_name", f"the program does not define {tests.owner or tests.entry}")
 

@@ -24,6 +24,8 @@ _CODES = {
 }  # fmt: skip
 """Status of a failed test → code of the reason."""
 
+_NOBODY = "neither the tests nor a reference solution"
+
 
 def run_asserts(sandbox: Sandbox, tests: TestSet, code: str, limits: Limits, all_tests: bool) -> Report:
     """Judge the program by the test set."""
@@ -76,7 +78,7 @@ class _Relay:
     def _plan(self) -> bytes:
         tests = self._tests
         plan: dict[str, Any] = {name: getattr(tests, name) for name in ("prelude", "setup", "tests", "check")}
-        plan |= {name: getattr(tests, name) for name in ("owner", "entry", "names", "modules")}
+        plan |= {name: getattr(tests, name) for name in ("owner", "entry", "names", "strangers", "modules")}
         return json.dumps({**plan, "all": self._all}).encode()
 
     def _count(self, event: dict[str, Any]) -> None:
@@ -92,7 +94,8 @@ class _Relay:
         if status == "setup" or (status == "error" and not event["called"]):
             return Report(Outcome.UNDECIDED, "bad_reference", f"the tests themselves raise: {detail}")
         if status == "missing" and event["detail"] != self._tests.entry:  # was it the program's to define?
-            return Report(Outcome.UNDECIDED, "missing_name", f"neither the tests nor the program define {detail}")
+            who = "the program does not" if event["detail"] in self._tests.names else _NOBODY
+            return Report(Outcome.UNDECIDED, "missing_name", f"{who} define {detail}")
         if status == "unsupported":
             return Report(Outcome.UNDECIDED, "unsupported_test", detail)
         return Report(Outcome.WRONG, _CODES[status], f"test {event['test'] + 1}: {detail}")
@@ -111,7 +114,7 @@ class _Relay:
         if self._first is not None:
             return self._first
         if self._answers.closed:
-            return fault(self._answers.run(), self._limits, f"test {self._seen + 1}")
+            return self._answers.fault(f"test {self._seen + 1}")
         run = self._tester.run()
         if run.ending in (Ending.BROKEN, Ending.WALL):
             return fault(run, self._limits, f"test {self._seen + 1}")

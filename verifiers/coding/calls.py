@@ -23,17 +23,17 @@ def run_calls(sandbox: Sandbox, tests: TestSet, code: str, limits: Limits, all_t
     """Judge a Python program by the cases, in one process."""
     with sandbox.converse(program("program_side"), limits) as talk:
         found = opened(talk, tests, code, limits)
-        report = _judged(found, tests, limits, all_tests) if isinstance(found, Opened) else found
+        report = _judged(found, tests, all_tests) if isinstance(found, Opened) else found
         return report.measured(talk.run())
 
 
-def _judged(found: Opened, tests: TestSet, limits: Limits, all_tests: bool) -> Report:
+def _judged(found: Opened, tests: TestSet, all_tests: bool) -> Report:
     passed, first = 0, None
     for number, case in enumerate(tests.cases, 1):
         try:
             failure = judged(_called(found, tests, case), case, tests, number)
         except Closed:
-            failure = fault(found.answers.run(), limits, f"test {number}")
+            failure = found.answers.fault(f"test {number}")
         passed += failure is None
         first = first or failure
         if first is not None and (not all_tests or found.answers.closed):

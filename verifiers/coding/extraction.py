@@ -34,6 +34,7 @@ _LOOKS_LIKE_CODE = re.compile(
 )
 _DEFINED = re.compile(r"^(?:async +def|def|class)[ \t]+(\w+)", re.MULTILINE)
 _IMPORT = re.compile(r"(?:import|from) ")
+_FUTURE = re.compile(r"^from __future__ import [\w, ]+$", re.MULTILINE)
 _NAMES = re.compile(r"\b[A-Za-z_]\w*")
 
 
@@ -72,7 +73,15 @@ def extract_code(answer: str, tags: Sequence[str], entry: str = "") -> Code:
     else:
         wanted = [number for number, one in enumerate(texts) if _READS.search(one)]
     last = wanted[-1] if wanted else len(texts) - 1
-    return _checked(Code("\n".join([*_needed(texts[:last], texts[last]), texts[last]])))
+    return _checked(Code(joined([*_needed(texts[:last], texts[last]), texts[last]])))
+
+
+def joined(texts: Sequence[str]) -> str:
+    """One program; what Python wants at its top goes there."""
+    if len(texts) == 1 or not any(map(_FUTURE.search, texts)):
+        return "\n".join(texts)
+    top = [line for text in texts for line in _FUTURE.findall(text)]
+    return "\n".join([*top, *(_FUTURE.sub("", text) for text in texts)])
 
 
 def blocks(text: str) -> list[Block]:

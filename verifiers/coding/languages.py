@@ -40,7 +40,8 @@ _JS_DRIVER = """
   const results = [];
   const shown = (value) => JSON.stringify(value, (key, held) => {
     if (typeof held === "number" && !Number.isFinite(held)) return { float: String(held) };
-    if (typeof held === "bigint") return { int: "0x" + held.toString(16) };
+    if (typeof held === "bigint") return { int: (held < 0n ? "-0x" : "0x") + (held < 0n ? -held : held).toString(16) };
+    if (held && typeof held === "object" && !Array.isArray(held)) return { dict: Object.entries(held) };
     return held === undefined ? null : held;
   });
   for (const args of plan.cases) {

@@ -4,9 +4,10 @@ It sees inputs only. All that leaves is plain content (`values`), handles of the
 of exceptions. The program can take this server apart and forge its replies: that changes what it answers, not who
 judges. Messages are JSON arrays; each is answered by one.
 
-    ["load", name, prelude, code]            run the prelude, then the program, in one namespace called `name`
+    ["load", name, prelude, code, forget]    run the prelude, drop the names in `forget`, run the program: in one
+                                             namespace called `name`
     ["names", [name, …]]                     → ["ok", {name: value}]: those of its globals that exist
-    ["call", target, args, kwargs]           → ["ok", value, arguments as the call left them, if it changed them]
+    ["call", target, args, kwargs]           → ["ok", value, args as it left them or null, kwargs if it changed them]
     ["get", object, name] ["set", object, name, value] ["item", object, key] ["unary", object, "iter"]
     any of them → ["raise", name, message, classes], ["refuse", type], or ["callback", function, args, kwargs]: the
     tester is to call a function of its own and to send ["ok", value] or ["raise", …]; then the reply follows.
@@ -22,7 +23,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from tracemill.verifiers.coding.values import Refused, Tree, decode, encode
+from tracemill.verifiers.coding.values import Refused, Tree, array, decode, encode
 
 MESSAGE_CHARS = 300
 UNARY: dict[str, Callable[[Any], Any]] = {
@@ -74,16 +75,18 @@ class Server:
             data = json.dumps(["refuse", type(error).__name__]).encode()
         self._send(data)
 
-    def _do_load(self, name: str, prelude: str, code: str) -> list[Any]:
+    def _do_load(self, name: str, prelude: str, code: str, forget: list[str]) -> list[Any]:
         self._module.__name__ = name
         sys.modules[name] = self._module
         space = self._module.__dict__
         try:
-            exec(compile(prelude, "prelude.py", "exec"), space)  # noqa: S102 - this is the box
+            exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), space)  # noqa: S102 - this is the box
         except Exception as error:  # noqa: BLE001 - whatever the test set's own code raises is no fault of the program
             return ["prelude", f"{type(error).__name__}: {error}"[:MESSAGE_CHARS]]
+        for stub in forget:  # the question's own stub is no answer
+            space.pop(stub, None)
         try:
-            program = compile(code, "solution.py", "exec")
+            program = compile(code, "solution.py", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
             return ["syntax", f"{type(error).__name__}: {error}"[:MESSAGE_CHARS]]
         exec(program, space)  # noqa: S102
@@ -102,7 +105,9 @@ class Server:
         values = self._decode(args), self._decode(kwargs)
         result = encode(function(*values[0], **values[1]), self._export)
         after = encode(list(values[0]), self._export)
-        return ["ok", result, None if after == args else after]
+        reply = ["ok", result, None if after == args else after]
+        named = encode(values[1], self._export) if values[1] else kwargs
+        return reply if named == kwargs else [*reply, named]
 
     def _do_get(self, target: Tree, name: str) -> list[Any]:
         return ["ok", encode(getattr(self._decode(target), name), self._export)]
@@ -132,6 +137,8 @@ class Server:
     def _resolve(self, name: str, held: Any) -> Any:
         if name == "object":
             return self._objects[held[0]]
+        if name == "ndarray":
+            return array(held)
         if name != "theirs":
             raise ValueError(f"no value: {name}")
 

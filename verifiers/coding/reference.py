@@ -23,7 +23,12 @@ from tracemill.verifiers.worker import CallFailed, Pool
 Kind = Literal["asserts", "check", "calls", "stdio"]
 SECONDS = 5.0
 """Limit on reading one test set."""
-_HINTS = ("entry_point", "language", "prompt", "starter_code", "test_setup", "test_setup_code", "func_name", "metadata")
+REFERENCE_SOLUTIONS = ("reference_solution", "canonical_solution")
+"""Where a prompt's metadata keeps a program that is known to be right."""
+_HINTS = (
+    *("entry_point", "language", "prompt", "starter_code", "test_setup", "test_setup_code", "func_name", "metadata"),
+    *REFERENCE_SOLUTIONS,
+)
 """What of a prompt's metadata a test set may need."""
 _pool = Pool(warm=analysis.warm)
 
@@ -63,7 +68,15 @@ class TestSet:
     seconds: float | None = None
     memory_mb: int | None = None
     names: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    modules: tuple[tuple[str, str, str], ...] = ()
+    """These three as in `Analysis`."""
+
+    def budget(self, set_seconds: float) -> float:
+        """Processor time of one process: of one case of `stdio`, else of all of them."""
+        seconds = self.seconds or 0.0
+        count = max(1, len(self.cases) or len(self.tests) or self.check.count("assert "))
+        return seconds if self.kind == "stdio" else max(seconds, min(set_seconds, count * seconds))
 
 
 def test_set(prompt: Prompt) -> TestSet:
@@ -82,11 +95,17 @@ def _read(reference: str, hints: str, question: str) -> TestSet:
     if made.language == "python" and made.kind != "stdio" and not made.prelude:
         made = replace(made, prelude=_as_prelude(hints_of.get("prompt") or hints_of.get("starter_code") or question))
     if made.kind in ("asserts", "check"):
-        found = _analysed(made)
+        found = _analysed(made, solution_of(hints_of))
         if not found.entry:
             raise Undecidable("bad_reference: the tests call no function of the program")
-        made = replace(made, entry=found.entry, names=found.names, modules=found.modules)
+        made = replace(made, entry=found.entry, names=found.names, strangers=found.strangers, modules=found.modules)
     return made
+
+
+def solution_of(metadata: Mapping[str, Any]) -> str:
+    """The program that is known to be right; "" where there is none."""
+    found = (metadata.get(name) for name in REFERENCE_SOLUTIONS)
+    return next((one for one in found if isinstance(one, str) and one.strip()), "")
 
 
 def _parsed(reference: str) -> Any:
@@ -159,7 +178,7 @@ def _of_livecodebench(raw: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             {"args": [json.loads(line) for line in one["input"].split("\n")], "expected": json.loads(one["output"])}
             for one in raw
         ]
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise Undecidable(f"bad_reference: arguments that are no JSON: {error}"[:200]) from error
     return {"kind": "calls", "cases": cases}
 
@@ -179,11 +198,11 @@ def _built(fields: Mapping[str, Any]) -> TestSet:
         setup=_text(fields, "setup"),
         tests=tests,
         check=_text(fields, "check") if kind == "check" else "",
-        cases=tuple(_case(kind, one) for one in fields.get("cases", ())) if kind in ("calls", "stdio") else (),
+        cases=_cases(kind, fields) if kind in ("calls", "stdio") else (),
         argument=_number(fields, "argument", int),
         tolerance=TOLERANCE if "tolerance" not in fields else _number(fields, "tolerance", float) or 0.0,
-        seconds=_number(fields, "seconds", float),
-        memory_mb=_number(fields, "memory_mb", int),
+        seconds=_number(fields, "seconds", float, 3600),
+        memory_mb=_number(fields, "memory_mb", int, 65536),
     )
     if not (made.tests or made.check or made.cases):
         key = {"asserts": "asserts", "check": "check"}.get(kind, "cases")
@@ -217,13 +236,20 @@ def _texts(values: Any) -> list[str]:
     return values
 
 
-def _number(fields: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+def _number(fields: Mapping[str, Any], name: str, kind: type[Any], most: float = 1e6) -> Any:
     value = fields.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-        raise Undecidable(f"bad_reference: {name} must be a number from 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise Undecidable(f"bad_reference: {name} must be a number from 0 to {most:g}")
     return kind(value)
+
+
+def _cases(kind: Kind, fields: Mapping[str, Any]) -> tuple[Case, ...]:
+    raw = fields.get("cases", [])
+    if not isinstance(raw, list):
+        raise Undecidable("bad_reference: cases must be a list")
+    return tuple(_case(kind, one) for one in raw)
 
 
 def _case(kind: Kind, raw: Any) -> Case:
@@ -252,8 +278,8 @@ def _is_python(text: str) -> bool:
     return True
 
 
-def _analysed(made: TestSet) -> Analysis:
-    arguments = (made.prelude, made.setup, made.tests, made.check, made.entry)
+def _analysed(made: TestSet, solution: str) -> Analysis:
+    arguments = (made.prelude, made.setup, made.tests, made.check, made.entry, made.owner, solution)
     try:
         found: Analysis = _pool.call(analysis.analyse, *arguments, seconds=SECONDS)
     except CallFailed as error:  # a worker that died or was late says nothing of the tests

@@ -17,6 +17,7 @@ SHOWN = 120
 _SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _MEGABYTES = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 _SHOWABLE = 10_000
+_NO_JSON = ("ndarray", "dict_keys", "dict_values", "dict_items")
 SLOW = "wall_limit"
 """Code of a run that the clock ended while the program hardly ran: the machine's fault, or a sleeper's."""
 
@@ -116,5 +117,5 @@ def _placed(name: str, held: Any) -> Any:
 def holds_object(tree: Tree) -> bool:
     """Whether something in it did not cross as plain content."""
     if isinstance(tree, dict):
-        return "object" in tree or any(map(holds_object, tree.values()))
+        return bool({"object", *_NO_JSON} & tree.keys()) or any(map(holds_object, tree.values()))
     return isinstance(tree, list) and any(map(holds_object, tree))

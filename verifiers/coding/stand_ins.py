@@ -8,11 +8,12 @@ expected, and let it say yes. Functions that the test passes are called back. Me
 from __future__ import annotations
 
 import builtins
+import collections
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tracemill.verifiers.coding.values import Refused, Tree, decode, encode
+from tracemill.verifiers.coding.values import Refused, Tree, array, decode, encode
 
 SHOWN = 200
 """Most characters of a value in a report."""
@@ -37,6 +38,8 @@ class Link:
         self.calls = 0
         self.last = ""
         self.holds_objects = False
+        self.named: frozenset[str] = frozenset()
+        """What of the program the tests name."""
         self._remotes: dict[int, Remote] = {}
         self._functions: list[Callable[..., Any]] = []
 
@@ -54,7 +57,9 @@ class Link:
             except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
                 raise ReturnType("malformed") from None
             self._send(b">" + json.dumps(reply).encode())
-        if isinstance(made, StopIteration | StopAsyncIteration | GeneratorExit) and message[0] != "unary":
+        if isinstance(made, StopIteration | StopAsyncIteration | GeneratorExit) and not (
+            message[0] == "unary" and message[2] == "next"
+        ):
             # It would end a loop of the tests over map(f, inputs) as if nothing were left to compare.
             made = self._exception("RuntimeError", f"raised {type(made).__name__}", ["RuntimeError"])
         if isinstance(made, BaseException):
@@ -64,10 +69,13 @@ class Link:
     def call(self, target: Tree, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
         """Call the program's function, and change the arguments as it did."""
         self.last = f"{name}({', '.join([*map(show, args), *(f'{key}={show(held)}' for key, held in kwargs.items())])})"
-        value, after = self.ask("call", target, self.encode(list(args)), self.encode(kwargs))
-        if after is not None:
+        value, after, named = self.ask("call", target, self.encode(list(args)), self.encode(kwargs))
+        if isinstance(after, list) and len(after) == len(args):
             for given, left in zip(args, after, strict=True):
                 change(given, left)
+        if isinstance(named, dict):
+            for key in kwargs.keys() & named.keys():
+                change(kwargs[key], named[key])
         return value
 
     def report(self, **what: Any) -> None:
@@ -83,8 +91,8 @@ class Link:
 
     def _read(self, kind: str, rest: list[Any]) -> Any:
         if kind == "ok":
-            value = decode(rest[0], self._import)
-            return (value, decode(rest[1], self._import)) if len(rest) > 1 else value
+            values = [decode(one, self._import) for one in rest]
+            return (*values, None)[:3] if len(rest) > 1 else values[0]
         if kind == "raise":
             return self._exception(*rest)
         raise ReturnType(str(rest[0]) if kind == "refuse" and rest else "malformed reply")
@@ -107,6 +115,8 @@ class Link:
     def _import(self, name: str, held: Any) -> Any:
         if name == "theirs":
             return self._functions[held]
+        if name == "ndarray":
+            return array(held)
         if name != "object":
             raise ValueError(f"no value: {name}")
         number, (kind, *lineage) = held
@@ -134,7 +144,9 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in ("__name__", "__doc__"):
             raise AttributeError(name)
-        return self._link.ask("get", self._tree(), name)
+        value = self._link.ask("get", self._tree(), name)
+        tells = name in _PREDICATES or (name in _METHODS and self._kind not in self._link.named)
+        return _without_arguments(value, name) if tells and isinstance(value, Remote) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._link.ask("set", self._tree(), name, self._link.encode(value))
@@ -146,7 +158,11 @@ class Remote:
         return self._unary("iter")  # type: ignore[no-any-return]
 
     def __contains__(self, value: object) -> bool:
-        return any(value is held or value == held for held in self)
+        try:
+            every = iter(self)
+        except TypeError:  # it may have a __contains__, which would be told the value
+            raise Unsupported("looks for a value in an object of the program") from None
+        return any(value is held or value == held for held in every)
 
     def __eq__(self, other: object) -> bool:
         if other is None:
@@ -164,6 +180,25 @@ class Remote:
 
     def _unary(self, name: str) -> Any:
         return self._link.ask("unary", self._tree(), name)
+
+
+_METHODS = {name for kind in (str, bytes, list, set, dict, int, float, collections.deque) for name in dir(kind)}
+_PREDICATES = {
+    *("startswith", "endswith", "issubset", "issuperset", "isdisjoint", "equals", "eq", "ne", "all", "any", "isin"),
+    *("allclose", "array_equal", "isclose", "identical"),
+}
+"""Methods that tests call on values with what they expect as the argument, and that say yes or no."""
+
+
+def _without_arguments(method: Remote, name: str) -> Callable[..., Any]:
+    """A method that the tests may think is a list's or a text's: the program is not given what they expect of it."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            raise Unsupported(f"asks an object of the program: {name}")
+        return method()
+
+    return call
 
 
 def _forwarded(name: str) -> Callable[[Remote], Any]:
@@ -206,6 +241,11 @@ def change(given: Any, left: Any) -> None:
         if kind is list:
             left = [_kept(old, new) for old, new in zip(given, left, strict=False)] + left[len(given) :]
         given[:] = left
+    elif kind is collections.deque:
+        given.clear()
+        given.extend(left)
+    elif kind.__name__ == "ndarray" and given.shape == left.shape:
+        given[...] = left
     elif kind is tuple:
         for old, new in zip(given, left, strict=False):
             change(old, new)

@@ -5,7 +5,7 @@ object whose `__eq__` says True to everything arrives as its plain content, as a
 
     None, bool, int, float, str, list   as JSON        others: {"tuple": […]}, {"set": […]}, {"dict": [[key, value], …]}
     range, bytes, bytearray, complex, frozenset, deque, Counter, OrderedDict, defaultdict, Decimal, Fraction, date, …
-    numpy scalars                       as the plain number
+    numpy scalars, arrays of numbers    as the plain number; {"ndarray": [dtype, nested lists]}
     subclasses of these                 as their plain content, where they compare as it does (a namedtuple is a tuple)
     everything else                     a handle, where the two sides have agreed on handles; else Refused
 """
@@ -44,6 +44,9 @@ _SEQUENCES: dict[type, Callable[[list[Any]], Any]] = {
     set: lambda values: _ordered(set(values), values, set),
     frozenset: lambda values: _ordered(frozenset(values), values, frozenset),
     collections.deque: collections.deque,
+    type({}.keys()): lambda values: dict.fromkeys(values).keys(),
+    type({}.values()): lambda values: dict(enumerate(values)).values(),
+    type({}.items()): lambda values: dict(values).items(),
 }
 _SEQUENCE_NAMES = {kind.__name__: make for kind, make in _SEQUENCES.items()}
 _MAPPINGS: dict[type, Callable[[list[Any]], Any]] = {
@@ -109,6 +112,8 @@ def _encode_other(value: Any, kind: type, other: Callable[[object], Tree]) -> Tr
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
         return _encode(value.item(), refuse)
+    if numpy is not None and kind is numpy.ndarray and value.dtype.kind in "biufc":
+        return {"ndarray": [value.dtype.name, _encode(value.tolist(), refuse)]}
     for base in _BASES:
         if issubclass(kind, base):
             if kind.__eq__ is not base.__eq__:
@@ -131,6 +136,14 @@ def _content(value: Any, base: type) -> Any:
 def no_handle(name: str, held: Any) -> Any:
     """Where there are no handles, a tag that is not ours is malformed."""
     raise ValueError(f"no value: {name}")
+
+
+def array(held: Any) -> Any:
+    """An array of numbers, for those who take them: the parent does not."""
+    import numpy
+
+    name, content = held
+    return numpy.array(_decode(content, no_handle), dtype=name)
 
 
 def decode(tree: Tree, handle: Callable[[str, Any], Any] = no_handle) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 from tracemill.verifiers.sandbox.types import Ending, Limits
 
 MOST_FILES = 4096
 """As many as tier 1's file system has room for."""
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def excess(proc: int, leader: int, home: str, limits: Limits) -> Ending | None:
@@ -51,15 +53,38 @@ def _tasks_of_group(proc: int, leader: int) -> int:
 
 
 def _is_full(home: str, most: int) -> bool:
-    """Whether the writable folders hold more than that, or too many files. What vanishes meanwhile does not count."""
-    pending, size, count = [f"{home}/work", f"{home}/tmp"], 0, 0
-    while pending:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                count += 1
-                size += entry.stat(follow_symlinks=False).st_blocks * 512
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                if size > most or count > MOST_FILES:
-                    return True
+    """Whether the writable folders hold more than that, or too many files, or what cannot be counted: a folder that may
+    not be read, a chain deeper than we may have files open."""
+    size, count = 0, 0
+    opened: list[tuple[int, list[str]]] = []  # from the top down: folders, and names in each that are still to be seen
+    try:
+        place = os.open(home, FOLDER)
+        opened.append((place, ["work", "tmp"]))
+        while opened:
+            place, names = opened[-1]
+            if not names:
+                os.close(opened.pop()[0])
+                continue
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # meanwhile
+                opened.append((os.open(names.pop(), FOLDER, dir_fd=place), []))
+                place, names = opened[-1]
+                for size_on_disk, folder in _entries(place):
+                    size, count = size + size_on_disk, count + 1
+                    names += folder
+                    if size > most or count > MOST_FILES:
+                        return True
+    except OSError:
+        return True
+    finally:
+        for place, _ in opened:
+            os.close(place)
     return False
+
+
+def _entries(place: int) -> Iterator[tuple[int, list[str]]]:
+    """Of each entry its bytes on the disk, and its name if it is a folder. What vanishes meanwhile does not count."""
+    with os.scandir(place) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                size = entry.stat(follow_symlinks=False).st_blocks * 512
+                yield size, [entry.name] if entry.is_dir(follow_symlinks=False) else []

@@ -41,7 +41,8 @@ class Zygote:
     """A running one. Raises SetupError where it does not start, with the machine's reason."""
 
     def __init__(self, tier: int, preload: Sequence[str], readable: Sequence[str]) -> None:
-        site = list(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))) if preload else []
+        foreign = any(name.partition(".")[0] not in sys.stdlib_module_names for name in preload)
+        site = list(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))) if foreign else []
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.pidfd_open(os.getpid())
         options = {

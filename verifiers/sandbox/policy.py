@@ -16,7 +16,7 @@ read write open close stat fstat lstat poll lseek mmap mprotect munmap brk pread
 select dup dup2 fsync fdatasync ftruncate truncate getdents getdents64 getcwd chdir fchdir rename mkdir rmdir creat link
 unlink symlink readlink umask openat mkdirat unlinkat renameat linkat symlinkat readlinkat faccessat faccessat2
 newfstatat pselect6 ppoll fallocate dup3 pipe2 preadv pwritev preadv2 pwritev2 renameat2 copy_file_range sendfile statx
-close_range flock fadvise64 statfs fstatfs
+close_range fadvise64 statfs fstatfs
 mremap madvise msync mincore mlock munlock membarrier pkey_alloc pkey_mprotect pkey_free get_mempolicy
 getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid getrlimit
 setrlimit getrusage times sysinfo uname getpriority sched_yield sched_getaffinity sched_getparam sched_getscheduler
@@ -38,8 +38,11 @@ NEW_NAMESPACES = 0x7E020000
 SIGKILL = 9
 AF_UNIX, SOCK_STREAM = 1, 1
 MAP_SHARED_ANONYMOUS = 0x21
-HARMLESS_FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
-"""Duplicates, flags, locks, pipe size. Not F_SETOWN and F_SETSIG, which send signals to any process of the user."""
+MAP_GROWSDOWN = 0x100
+HARMLESS_FCNTL = (0, 1, 2, 3, 4, 5, 36, 1030, 1032)
+"""Duplicates, flags, who has a lock, pipe size. Not F_SETOWN, F_SETSIG: signals to any process of the user."""
+FCNTL_LOCKS = (6, 7, 37, 38)
+"""F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW."""
 HARMLESS_IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
 HARMLESS_PRCTL = (3, 15, 16, 23, 39, 0x53564D41)
@@ -67,11 +70,12 @@ class Only:
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """The call is refused if the argument's lower half, under the mask, is this value."""
+    """The call is refused if the argument's lower half, under the mask, is this value; `error` as in Refuse."""
 
     argument: int
     value: int
     mask: int = 0xFFFFFFFF
+    error: int = errno.EPERM
 
 
 Check: TypeAlias = Only | Never
@@ -83,7 +87,7 @@ def rules(own_pid: int | None, may_fork: bool, may_exec: bool, private_files: bo
     """The policy of one process.
 
     `own_pid`: signals go to this process only; None in a PID namespace of its own, where there is nobody else to hit.
-    `may_exec`: it will be another program, whose writable memory is limited, but not its shared memory.
+    `may_exec`: it will be another program, whose writable memory is limited, but no shared memory or growing stacks.
     `private_files`: all that it can name and change is its own; else changes of metadata are done in appearance only.
     """
     policy: dict[str, Rule] = dict.fromkeys(ALLOWED.split(), ())
@@ -97,7 +101,14 @@ def rules(own_pid: int | None, may_fork: bool, may_exec: bool, private_files: bo
     policy["kill"] = (*to_self, *no_kill)
     policy["tgkill"] = (*to_self, *(() if may_fork else (Never(2, SIGKILL),)))
     policy["prlimit64"] = (Only(0, (0,)),)
-    policy["fcntl"] = (Only(1, HARMLESS_FCNTL, error=errno.EINVAL),)
+    # Locks of files that all may read would hold up programs outside. SQLite will not work where it gets none, or where
+    # it may not ask who has one.
+    policy["flock"] = Refuse(0)
+    no_locks = (Never(1, command, error=0) for command in FCNTL_LOCKS)
+    policy["fcntl"] = (
+        *no_locks,
+        Only(1, HARMLESS_FCNTL, error=errno.EINVAL),
+    )
     policy["ioctl"] = (Only(1, HARMLESS_IOCTL, error=errno.ENOTTY),)
     policy["prctl"] = (Only(0, HARMLESS_PRCTL),)
     # The event loop of asyncio wakes itself through a pair of connected sockets. Datagrams could be sent elsewhere.
@@ -110,7 +121,8 @@ def rules(own_pid: int | None, may_fork: bool, may_exec: bool, private_files: bo
         policy["clone"] = (Only(0, (CLONE_VM_THREAD,), mask=NEW_NAMESPACES | CLONE_VM_THREAD),)
     if may_exec:
         policy["execve"] = ()
-        policy["mmap"] = (Never(3, MAP_SHARED_ANONYMOUS, mask=MAP_SHARED_ANONYMOUS),)
+        shared = Never(3, MAP_SHARED_ANONYMOUS, mask=MAP_SHARED_ANONYMOUS)
+        policy["mmap"] = (shared, Never(3, MAP_GROWSDOWN, mask=MAP_GROWSDOWN))
     return policy
 
 

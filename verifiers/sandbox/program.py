@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
+import builtins
+import contextlib
 import fcntl
+import gc
 import math
 import os
 import resource
@@ -23,8 +27,8 @@ CHANNEL = 3
 MB = 1 << 20
 RESERVED_BYTES = 64 << 30
 """Address space of programs that are not Python: runtimes reserve much more than they use. It bounds page tables."""
-PYTHON_STACK, OTHER_STACK = 8 * MB, 64 * MB
-"""A deep recursion in C++ is common; in Python, whose calls take no C stack, it only burns time."""
+STACK = 64 * MB
+"""Deep recursions are common in C++; in Python, those through C code, such as functools.lru_cache, take C stack too."""
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -35,6 +39,7 @@ def become(
     try:
         os.setsid()  # out of reach of kill(0), and a scheduling group of its own: many processes starve no watch
         os.chdir(f"{home}/work")
+        kernel.write_at(setting.proc, "self/oom_score_adj", "1000")  # where memory ends, no other process is to die
         others = 1 if setting.tier == 1 else _others(order, setting)
         _confine(order, setting, home)
         ready = _arrange(streams, ready, channel)
@@ -89,18 +94,20 @@ def _limit(order: Order, setting: Setting, others: int) -> None:
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
         resource.RLIMIT_SIGPENDING: 256,
-        resource.RLIMIT_STACK: PYTHON_STACK if order.is_python else OTHER_STACK,
+        resource.RLIMIT_STACK: STACK,
         resource.RLIMIT_AS: setting.interpreter_bytes + memory if order.is_python else RESERVED_BYTES + memory,
     }
     if not order.is_python:
         values[resource.RLIMIT_DATA] = memory
     # Tier 1: counted in the run's own user namespace, where init is one. Else with all that the user has.
     values[resource.RLIMIT_NPROC] = others + limits.processes + limits.threads
+    # Python programs raise it before they recurse; their address space bounds it. The data segment of others does not.
+    free = resource.RLIMIT_STACK if order.is_python else None
     for name, value in values.items():
+        most = resource.getrlimit(name)[1]
         try:
-            resource.setrlimit(name, (value, value))
+            resource.setrlimit(name, (value, most if name == free else value))
         except ValueError:  # more than we may use ourselves
-            most = resource.getrlimit(name)[1]
             resource.setrlimit(name, (most, most))
 
 
@@ -120,7 +127,7 @@ def _run_python(order: Order, folder: str, converses: bool) -> NoReturn:
     source = order.files["main.py"]
     path = f"{folder}/main.py"
     main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=path, __builtins__=__builtins__)
+    main.__dict__.update(__file__=path, __builtins__=builtins)
     sys.modules["__main__"] = main
     if converses:
         sys.modules["sandbox_channel"] = _channel_module()
@@ -134,7 +141,7 @@ def _run_python(order: Order, folder: str, converses: bool) -> NoReturn:
         status = _status(error.code)
     except BaseException as error:  # noqa: BLE001
         status = _report(error)
-    _exit(_finish(status))
+    _exit(_finish(status, main))
 
 
 def _report(error: BaseException) -> int:
@@ -158,21 +165,35 @@ def _status(code: Any) -> int:
     return 1
 
 
-def _finish(status: int) -> int:
-    """What an interpreter does at its end that a program can notice: threads, atexit, flush."""
+def _finish(status: int, main: types.ModuleType) -> int:
+    """What an interpreter does at its end that a program can notice: threads, atexit, flush, the end of its objects."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        sys.stdout.flush()
     except SystemExit as error:
-        return _status(error.code)
-    except BaseException:  # noqa: BLE001 - such as a closed stdout
-        return status or 120
-    finally:
-        with_stderr = sys.stderr
-        if with_stderr is not None and not with_stderr.closed:
-            with_stderr.flush()
-    return status
+        status = _status(error.code)
+    except BaseException:  # noqa: BLE001 - whatever the program put there
+        status = status or 120
+    flushed = _flush()
+    if not _thread._count():  # daemon threads, which an interpreter stops first, would see their names vanish
+        with contextlib.suppress(BaseException):  # of names that are the program's own objects
+            for name in [name for name in main.__dict__ if name != "__builtins__"]:
+                main.__dict__[name] = None  # files that it did not close write what they hold
+            gc.collect()
+    flushed = _flush() and flushed
+    return status if flushed else status or 120
+
+
+def _flush() -> bool:
+    """Also the streams that the program replaced; it may have closed any."""
+    flushed = True
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__):
+        try:
+            if stream is not None and not getattr(stream, "closed", False):
+                stream.flush()
+        except BaseException:  # noqa: BLE001 - such as a stream whose file is closed
+            flushed = False
+    return flushed
 
 
 def _channel_module() -> types.ModuleType:

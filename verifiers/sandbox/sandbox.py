@@ -28,14 +28,17 @@ from tracemill.verifiers.sandbox.types import Ending, Limits, Run
 DEFAULT = Limits()
 SEND_SECONDS = 60.0
 """For an order to be taken; microseconds are usual."""
+MOST_NAME_BYTES = 255
+MOST_ARGV_BYTES = 128 << 10
+"""The kernel's limits, of one file's name and of one argument."""
 
 
 class Sandbox:
     """`tier`: the best that this machine gives, if None; 3 only if asked for. `zygotes`: as many as cores, if None.
 
-    `preload`: modules imported before forking, such as numpy; the site-packages are readable then. `readable`: folders
-    that programs may read besides Python's and the system's. Processes start with the first run and end with this
-    process, or at `close`; a later run starts them again.
+    `preload`: modules imported before forking, such as numpy; the site-packages are readable if one is there.
+    `readable`: folders that programs may read besides Python's and the system's. Processes start with the first run and
+    end with this process, or at `close`; a later run starts them again.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Sandbox:
         files: Mapping[str, bytes] | None = None,
     ) -> Run:
         """A Python program, as `python main.py argv…` in an empty folder with these files."""
-        order = Order(tuple(argv), stdin, _with_main(files, source), limits)
+        order = Order(_arguments(argv), stdin, _with_main(files, source), limits)
         return self._perform(order).run
 
     def execute(
@@ -89,7 +92,7 @@ class Sandbox:
         """
         if not argv or not argv[0].startswith(("/", "./")):
             raise InputError(f"sandbox: argv must begin with an absolute path or ./name (got {list(argv)})")
-        order = Order(tuple(argv), stdin, _checked(files), limits, tuple(keep), environment or {}, is_python=False)
+        order = Order(_arguments(argv), stdin, _checked(files), limits, tuple(keep), environment or {}, is_python=False)
         box = self._perform(order)
         return box.run, box.files
 
@@ -197,7 +200,24 @@ def _checked(files: Mapping[str, bytes]) -> dict[str, bytes]:
     for name in files:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise InputError(f"sandbox: a file's name must be a plain name, without folders (got {name!r})")
+        if len(_encoded("a file's name", name)) > MOST_NAME_BYTES:
+            raise InputError(f"sandbox: a file's name must have at most {MOST_NAME_BYTES} bytes (got {name[:40]!r}…)")
     return dict(files)
+
+
+def _arguments(argv: Sequence[str]) -> tuple[str, ...]:
+    if sum(len(_encoded("argv", word)) + 1 for word in argv) > MOST_ARGV_BYTES:
+        raise InputError(f"sandbox: argv must have at most {MOST_ARGV_BYTES} bytes; give more as stdin or a file")
+    if any("\0" in word for word in argv):
+        raise InputError("sandbox: argv must not contain zero bytes")
+    return tuple(argv)
+
+
+def _encoded(what: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"sandbox: {what} must be Unicode text without lone surrogates (got {text[:40]!r})") from error
 
 
 @cache

@@ -66,7 +66,7 @@ def _leaf(rule: p.Rule) -> Code:
         half = check.half if isinstance(check, p.Only) else 0
         code += [(LOAD, 0, 0, ARGUMENTS_AT + 8 * check.argument + 4 * half), (MASK, 0, 0, check.mask)]
         if isinstance(check, p.Never):
-            code += [(EQUAL, 0, 1, check.value), (RETURN, 0, 0, RET_ERROR | errno.EPERM)]
+            code += [(EQUAL, 0, 1, check.value), (RETURN, 0, 0, RET_ERROR | check.error)]
             continue
         left = len(check.values)
         for position, value in enumerate(check.values):

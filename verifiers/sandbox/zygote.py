@@ -14,6 +14,7 @@ import itertools
 import os
 import select
 import signal
+import site
 import socket
 import sys
 from typing import Any
@@ -55,6 +56,9 @@ def _settle(options: dict[str, Any]) -> Setting:
     tier: int = options["tier"]
     sys.path.extend(options["paths"])
     sys.dont_write_bytecode = True
+    site.setquit()  # as programs expect; the rest of site, which the option -S leaves out, sets up paths
+    site.setcopyright()
+    site.sethelper()
     for name in (*COMMON, *options["preload"]):
         importlib.import_module(name)
     os.environ.clear()  # not earlier: libraries read there that they may not start threads
@@ -116,8 +120,9 @@ def _shared_folder(place: str) -> str:
         with contextlib.suppress(OSError):  # another user's, or in use
             lock = os.open(stale, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                trees.remove(stale)
+                if os.fstat(lock).st_uid == os.geteuid():  # root could lock another user's, who still changes it
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    trees.remove(stale)
             finally:
                 os.close(lock)
     folder = f"{place}/{PREFIX}{os.getpid()}-{os.urandom(8).hex()}"

@@ -71,3 +71,11 @@ def test_blocks_of_another_language_are_passed_over(tag: str, language: str) -> 
 
 def test_what_is_too_long_is_not_run() -> None:
     assert extract_code("```\n" + "x" * (LONGEST + 1) + "\n```", PYTHON.tags).reason == "too_long"
+
+
+def test_future_imports_of_a_later_block_go_first() -> None:
+    answer = "```python\ndef g():\n    return 1\n```\n```python\nfrom __future__ import annotations\ndef f():\n    return g()\n```"
+    code = extract_code(answer, ("python",), "f").text
+    assert code is not None
+    assert code.startswith("from __future__ import annotations\ndef g")
+    compile(code, "joined", "exec")

@@ -91,4 +91,16 @@ def test_sockets_are_pairs_and_send_to_their_peer(address: int, kind: int, famil
 @given(flags=st.integers(0, (1 << 32) - 1))
 def test_other_programs_get_no_shared_memory_that_is_not_counted(flags: int) -> None:
     code = seccomp.compile_filter(p.rules(None, False, True, True), TABLES[X86], X86)
-    assert (answer(code, TABLES[X86]["mmap"], (0, 4096, 3, flags, 0, 0)) == ALLOW) == (flags & 0x21 != 0x21)
+    assert (answer(code, TABLES[X86]["mmap"], (0, 4096, 3, flags, 0, 0)) == ALLOW) == (
+        flags & 0x21 != 0x21 and not flags & 0x100
+    )
+
+
+@pytest.mark.parametrize("private_files", [False, True])
+def test_locks_of_files_are_had_in_appearance_only(private_files: bool) -> None:
+    code = seccomp.compile_filter(p.rules(None, True, True, private_files), TABLES[X86], X86)
+    assert answer(code, TABLES[X86]["flock"], (3, 2, 0, 0, 0, 0)) == ERROR
+    for command, result in {3: ALLOW, 5: ALLOW, 36: ALLOW, 8: ERROR | errno.EINVAL}.items():
+        assert answer(code, TABLES[X86]["fcntl"], (3, command, 0, 0, 0, 0)) == result
+    for command in (6, 7, 37, 38):
+        assert answer(code, TABLES[X86]["fcntl"], (3, command, 0, 0, 0, 0)) == ERROR

@@ -35,6 +35,21 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
         ("1/0", Ending.EXITED, 1, "", "ZeroDivisionError: division by zero\n"),
         ("def f(:", Ending.EXITED, 1, "", "SyntaxError: invalid syntax\n"),
         ("import atexit; atexit.register(print, 'end'); print('begin')", Ending.EXITED, 0, "begin\nend\n", ""),
+        ("print(1); exit()", Ending.EXITED, 0, "1\n", ""),
+        ("quit(4)", Ending.EXITED, 4, "", ""),
+        ("out = open(1, 'w'); out.write('3')", Ending.EXITED, 0, "3", ""),
+        ("import io, sys; print(3); sys.stdout = io.StringIO()", Ending.EXITED, 0, "3\n", ""),
+        ("import sys; print(3); sys.stdout.close()", Ending.EXITED, 0, "3\n", ""),
+        ("import os, sys; print(3); os.close(1)", Ending.EXITED, 120, "", ""),
+        ("class A:\n    def __del__(self): print('gone')\na = A()\na.itself = a", Ending.EXITED, 0, "gone\n", ""),
+        (
+            "import threading, time\nn = 1\ndef f():\n    while True: time.sleep(1e-4 * n)\n"
+            "threading.Thread(target=f, daemon=True).start()\nprint(2)",
+            Ending.EXITED,
+            0,
+            "2\n",
+            "",
+        ),
         ("import os; os.abort()", Ending.SIGNALLED, 6, "", ""),
         ("import os; os.kill(os.getpid(), 15)", Ending.SIGNALLED, 15, "", ""),
         ("x = [0] * 10**10", Ending.MEMORY, 1, "", "MemoryError\n"),
@@ -101,6 +116,20 @@ def test_every_way_to_read_input_works(sandbox: Sandbox, source: str) -> None:
             "0.125",
         ),
         ("import helper\nprint(helper.value)", "11"),
+        ("import builtins\nprint(__builtins__ is builtins)", "True"),
+        (
+            "import functools, resource, sys\nsys.setrecursionlimit(10**6)\n"
+            "resource.setrlimit(resource.RLIMIT_STACK, (128 << 20, -1))\n"
+            "@functools.lru_cache(None)\ndef f(n): return n and 1 + f(n - 1)\nprint(f(100_000))",
+            "100000",
+        ),
+        (
+            "import sqlite3\na, b = sqlite3.connect('x.db'), sqlite3.connect('x.db')\n"
+            "a.execute('pragma journal_mode=wal')\na.execute('create table t (x)')\n"
+            "b.execute('insert into t values (2)')\nb.commit()\nprint(a.execute('select x from t').fetchall())",
+            "[(2,)]",
+        ),
+        ("import fcntl\nf = open('x', 'w')\nfcntl.flock(f, 2)\nfcntl.lockf(f, 2)\nprint('locked')", "locked"),
         ("import sys\nprint(sys.argv[1:])", "['a', 'b']"),
         ("print(hash('a') == hash('a'), {'a', 'b', 'c', 'd'})", None),
     ],
@@ -221,6 +250,12 @@ def test_readable_folders(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFac
 def test_users_mistakes_are_named(sandbox: Sandbox) -> None:
     with pytest.raises(InputError, match=r"plain name.*'\.\./x'"):
         sandbox.run("pass", files={"../x": b""})
+    with pytest.raises(InputError, match="at most 255 bytes"):
+        sandbox.run("pass", files={"ä" * 128: b""})
+    with pytest.raises(InputError, match="lone surrogates"):
+        sandbox.run("pass", files={"\ud800": b""})
+    with pytest.raises(InputError, match="argv must have at most"):
+        sandbox.run("pass", argv=["x" * (128 << 10)])
     with pytest.raises(InputError, match="absolute path"):
         sandbox.execute(["ls"], {})
     with pytest.raises(InputError, match="cpu_s must be above 0"):
