@@ -40,7 +40,6 @@ EXPLAINED = {
     "MBPP/338": "its tests call count_Substring_With_Equal_Ends, the question asks for check_Equality",
     "MBPP/364": "its tests call min_flip_to_make_string_alternate, the question asks for make_flip",
     "MBPP/501": "its tests call num_comm_div, the question asks for ngcd; one model happened to define both",
-    "MBPP/348": "its tests call find_ways, the entry point is named otherwise: nobody can tell whose it is",
     "MBPP/367": "its tests need a class Node that neither they nor the question give: nothing passes",
     "MBPP/480": "the program breaks a tie by the order of a set of letters: right or wrong by the seed of the hashes",
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import tracemill
 from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.verifiers.code import Code, plugin
 from tracemill.verifiers.coding.languages import LANGUAGES, PYTHON, missing_tool
@@ -192,3 +193,17 @@ def test_humaneval_solutions_are_right(real_data: Path, make_case: Case) -> None
 
     with ThreadPoolExecutor(4) as pool:
         assert [pair for pair in pool.map(one, found) if pair[1] != "passed"] == []
+
+
+@pytest.mark.parametrize(
+    ("check", "program", "outcome"),
+    [
+        ("assert f(4) == 5\n    assert f(5) == 6", "def g(n): return n\ndef f(n): return g(n) + 1", Outcome.CORRECT),
+        ("assert f(4) == 5\n    assert f(5) == 6", "def g(n): return n\ndef f(n): return g(n)", Outcome.WRONG),
+        ("assert f(candidate(4), 5)", "def g(n): return None\ndef f(a, b): return True", Outcome.UNDECIDED),
+    ],
+)
+def test_a_check_that_names_the_function_itself(check: str, program: str, outcome: Outcome) -> None:
+    """As 30 rows of the labelled MBPP do, whose entry point is a helper. A helper is never given the expected value."""
+    reference = {"kind": "check", "entry_point": "g", "check": f"def check(candidate):\n    {check}\n"}
+    assert tracemill.verify("code", f"```python\n{program}\n```", json.dumps(reference)).outcome is outcome

@@ -53,11 +53,23 @@ def analyse(
     entry = entry or _entry([*trees, check_tree, setup_tree], bound | _bound(prelude_tree) | set(modules))
     names = [name for name in loaded if name not in bound and name not in modules and not hasattr(builtins, name)]
     asked = [name for name in names if name in defined | {owner}]
+    strangers = [name for name in names if name not in asked and name != entry]
+    if len(strangers) == 1 and _ignores_candidate(check_tree):
+        asked, strangers = [*asked, *strangers], []  # the tests name the function themselves: MBPP with a wrong entry
     return Analysis(
         entry,
         tuple(dict.fromkeys([*([entry] if entry else []), *asked])),
-        tuple(name for name in names if name not in asked and name != entry),
+        tuple(strangers),
         tuple((name, *found) for name, found in modules.items()),
+    )
+
+
+def _ignores_candidate(tree: ast.Module) -> bool:
+    """Whether `check` never looks at what it is given."""
+    checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
+    return bool(checks) and all(
+        len(node.args.args) == 1 and node.args.args[0].arg not in set(_loaded(ast.Module(node.body, [])))
+        for node in checks
     )
 
 
