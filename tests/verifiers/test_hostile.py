@@ -142,7 +142,10 @@ def test_two_hundred_hostile_answers() -> None:
     assert [v.outcome.value for v in tracemill.verify_many("math", warm, ["1"] * 8)] == [
         "correct" if number == 1 else "wrong" for number in range(8)
     ]
-    assert len(_workers()) == workers
+    until = time.monotonic() + 30
+    while len(_workers()) < workers and time.monotonic() < until:  # a killed worker's successor is being forked
+        time.sleep(0.1)
+    assert len(_workers()) >= workers
     assert _memory() < memory + 200 * 2**20, "memory grew"
 
 
