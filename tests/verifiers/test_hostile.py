@@ -112,13 +112,13 @@ def _workers() -> set[int]:
 
 
 def _memory() -> int:
-    """Resident bytes of this process and all that it started."""
+    """Bytes that only this process and those that it started hold; forked ones share most of theirs."""
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     total = 0
     for process in processes:
         try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
+            total += process.memory_full_info().uss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return total
 
