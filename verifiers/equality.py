@@ -1,7 +1,7 @@
 """Do two answers say the same? Shapes must match; the expressions in them are compared by `verifiers.expressions`.
 
-What can be read in two ways, or not compared for certain, raises Undecidable: a set for
-a tuple, another unit, a list in another bracket, equations that are no multiples of each other.
+What can be read in two ways, or not compared for certain, raises Undecidable: a set for a tuple, another unit, a list
+in another bracket, equations that are no multiples of each other.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def compare(reference: str, answer: str) -> tuple[str, str]:
     try:
         gold = read(reference)
         _check(gold)
-    except (Unreadable, Undecidable):
+    except (Unreadable, Undecidable, RecursionError):
         return "undecided", "bad_reference"
     try:
         value = read(answer)
@@ -156,7 +156,7 @@ def _same_single(gold: Value, value: Value) -> bool:
     texts = [item.text for item in group.items if isinstance(item, Scalar)]
     if group.kind == "list" and single.text in ("".join(texts), ".".join(texts)):
         raise Undecidable("separator")
-    if single.text == f"{texts[0]}-{texts[-1]}" if texts else False:
+    if texts and single.text == f"{texts[0]}-{texts[-1]}":
         raise Undecidable("range")
     if any(word in single.text for word in ("mathbb", "emptyset")) or are_words(single.text):
         raise Undecidable("notation")

@@ -12,6 +12,8 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from tracemill.verifiers.normal_text import closing_brace
+
 SHORT = 200
 """Longest line (characters) that counts as an answer by itself."""
 MOST_PHRASES = 100
@@ -141,25 +143,12 @@ def _boxes(text: str) -> list[tuple[str, int]] | Found:
         if text[at] != "{":  # TeX takes one token: \boxed 7
             end = at + 1
         else:
-            end = _closing_brace(text, at)
+            end = closing_brace(text, at)
             if end < 0:
                 return Found(None, "unclosed_box")
         held = text[at:end].removeprefix("{").removesuffix("}") if text[at] == "{" else text[at]
         found.append((held, end))
     return found
-
-
-def _closing_brace(text: str, at: int) -> int:
-    """Index after the brace that closes the one at `at`, or -1."""
-    depth = 0
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, at):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return match.end()
-    return -1
 
 
 def _final(marks: list[tuple[str, int]], text: str) -> Found:

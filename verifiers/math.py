@@ -1,7 +1,8 @@
 """Is the final answer mathematically equal to the reference?
 
 Fast path, here: the same normalised text; both exact literals (integers, decimals, fractions, mixed numbers), compared
-as fractions; both words. Everything else goes to `verifiers.equality` in a killable worker with a deadline.
+as fractions; both words. Then `verifiers.equality` compares shapes and formulas: here, in bounded time, where our own
+grammar reads both; else in a worker process with a deadline, where math-verify's parser may hang.
 
 What counts as equal is written down, with examples that a test runs, in docs/reference/math.md. Nothing is decided
 where it takes more than the two answers and the question: a rounded decimal against an exact value, (1,2) against 1,2

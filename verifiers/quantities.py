@@ -20,6 +20,7 @@ CONVERSIONS = {Fraction(n) for n in (2, 3, 4, 7, 10, 12, 16, 24, 30, 36, 52, 60,
 
 
 def same_quantity(gold: Scalar, value: Scalar) -> bool:
+    """Whether both say the same. Raises Undecidable where that cannot be told."""
     if are_words(gold.text) or are_words(value.text):
         return same_words(gold.text, value.text)
     if same_unit(gold.unit, value.unit):
