@@ -126,10 +126,9 @@ def _vote(prompt: Prompt, trace: Trace, verifier: Verifier) -> str | None:
     if trace.faults or trace.finish_reason == "length" or _declines(trace.answer):
         return None
     others = [_judge(prompt, trace, verifier, reference) for reference in _readable(verifier.name)]
+    # A verifier finds the reference itself in any text: only against another does it say that there is no answer.
     if all(one.outcome is Outcome.UNPARSED for one in others):
-        return (
-            None  # a verifier finds the reference itself in any text, so this is where it says that there is no answer
-        )
+        return None
     forms = [extract(trace.answer).text, tagged(trace.answer).strip(), *(one.extracted for one in others)]
     for form in dict.fromkeys(forms):
         if form and _judge(prompt, trace, verifier, form).outcome is Outcome.CORRECT:

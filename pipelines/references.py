@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 
 from tracemill.core.errors import InputError
-from tracemill.core.ids import canonical_json, trace_id
-from tracemill.core.types import Prompt, Sampling, Trace, Verifier
-from tracemill.verifiers.judging import BAD_REFERENCE, NO_REFERENCE, THREADS, judge
+from tracemill.core.ids import canonical_json
+from tracemill.core.types import Prompt, Verifier
+from tracemill.verifiers.judging import BAD_REFERENCE, NO_REFERENCE, THREADS, judge, unsampled_trace
 
 SECONDS = 60.0
 """Longest check; 100,000 references of numbers or letters take some seconds."""
@@ -126,26 +125,7 @@ def _begin(text: str) -> str:
 def _fault(prompt: Prompt, verifier: Verifier) -> str:
     """The reason of the verdict, where it is about the reference; else ""."""
     for answer in (prompt.reference, OTHER_ANSWER):
-        reason = judge(prompt, _probe(prompt, answer), (verifier,))[0].reason
+        reason = judge(prompt, unsampled_trace(prompt, answer), (verifier,))[0].reason
         if reason.startswith((BAD_REFERENCE, NO_REFERENCE)):
             return reason
     return ""
-
-
-def _probe(prompt: Prompt, answer: str) -> Trace:
-    return Trace(
-        id=trace_id("probe", prompt.id, 0),
-        prompt_id=prompt.id,
-        job_id="probe",
-        sample=0,
-        model="",
-        thinking="native",
-        reasoning="",
-        answer=answer,
-        faults=(),
-        sampling=Sampling(),
-        prompt_tokens=0,
-        completion_tokens=0,
-        finish_reason="stop",
-        created_at=datetime.now(UTC),
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 from pathlib import Path
 
@@ -29,3 +31,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no labelled data at {folder} (set TRACEMILL_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sentences(real_data: Path) -> dict[str, list[str]]:
+    """Real sentences by ISO 639-1 code of their language."""
+    found: dict[str, list[str]] = {}
+    with gzip.open(real_data / "languages" / "sentences.jsonl.gz", "rt") as lines:
+        for row in map(json.loads, lines):
+            found.setdefault(row["lang"], []).append(row["text"])
+    return found

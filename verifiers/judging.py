@@ -98,20 +98,26 @@ def item_of(name: str, answer: str, reference: str, prompt: str, metadata: Mappi
     thinking = str(metadata.get("thinking", "r1" if name == "format" else "native"))
     parts = split(answer, markup_named(thinking, "metadata.thinking"))
     known = Prompt(ids.prompt_id(prompt, name, reference), prompt, "", name, reference, "verify", metadata)
-    trace = Trace(
-        id=ids.content_id("verify", known.id, answer),
-        prompt_id=known.id,
+    return Item(known, unsampled_trace(known, parts.answer, parts.reasoning, parts.faults, thinking))
+
+
+def unsampled_trace(
+    prompt: Prompt, answer: str, reasoning: str = "", faults: tuple[str, ...] = (), thinking: str = "native"
+) -> Trace:
+    """A trace of an answer that no job sampled, so that it can be judged."""
+    return Trace(
+        id=ids.content_id("verify", prompt.id, answer),
+        prompt_id=prompt.id,
         job_id="verify",
         sample=0,
         model="",
         thinking=thinking,
-        reasoning=parts.reasoning,
-        answer=parts.answer,
-        faults=parts.faults,
+        reasoning=reasoning,
+        answer=answer,
+        faults=faults,
         sampling=Sampling(),
         prompt_tokens=0,
         completion_tokens=0,
         finish_reason="stop",
         created_at=datetime.now(UTC),
     )
-    return Item(known, trace)

@@ -21,15 +21,6 @@ from tracemill.filters.language import Language
 MakeItem = Callable[..., Item]
 
 
-@pytest.fixture(scope="module")
-def sentences(real_data: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    with gzip.open(real_data / "languages" / "sentences.jsonl.gz", "rt") as lines:
-        for row in map(json.loads, lines):
-            found.setdefault(row["lang"], []).append(row["text"])
-    return found
-
-
 def test_each_language_is_known_from_all_others(sentences: dict[str, list[str]], make_item: MakeItem) -> None:
     rng = random.Random(0)
     wrongly_dropped = wrongly_passed = mixing_passed = 0

@@ -34,15 +34,6 @@ def chains(real_data: Path) -> list[dict[str, str]]:
         return [json.loads(line) for number, line in enumerate(lines) if number % 10 == 0]
 
 
-@pytest.fixture(scope="module")
-def sentences(real_data: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    with gzip.open(real_data / "languages" / "sentences.jsonl.gz", "rt") as lines:
-        for row in map(json.loads, lines):
-            found.setdefault(row["lang"], []).append(row["text"])
-    return found
-
-
 @pytest.fixture(scope="session")
 def judged(make_case: Case) -> Callable[..., Verdict]:
     def verdict(reasoning: str, prompt: str = QUESTION, plugin: Language | None = None, **case: Any) -> Verdict:
