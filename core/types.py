@@ -79,6 +79,12 @@ class Request:
     """Strings that end the generation; the one that did is kept at the end of the text."""
     json_schema: str | None = None
     """JSON Schema as text: the engine can write nothing else than JSON that it allows."""
+    logprobs: bool = False
+    """Ask for the log probability of each generated token."""
+    prompt_id: str = ""
+    """The prompt that it is a sample of; what replays recorded completions looks them up by it."""
+    sample: int = 0
+    """Number of the sample within its prompt, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,12 @@ class Completion:
     """`stop` or `length`, as in the OpenAI API."""
     reasoning: str | None = None
     """Set where the engine itself split the reasoning off; `text` is then the answer alone."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural log probability of each generated token, where the request asked for them."""
+    interventions: tuple[str, ...] = ()
+    """See `Trace.interventions`."""
+    model: str | None = None
+    """The model that wrote it, where the engine knows that better than the recipe (recorded completions)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,11 @@ class Trace:
     created_at: datetime
     parent_id: str | None = None
     """The trace that this one was made from, for derived traces."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural log probability of each generated token, where the recipe asks for them."""
+    interventions: tuple[str, ...] = ()
+    """What was done beyond plain sampling: `wait` (it went on after it would have ended its thinking), `closed` (its
+    thinking was ended at the limit), `retry:2` (drawn by the second variant, after plain samples had failed)."""
 
 
 @dataclass(frozen=True, slots=True)

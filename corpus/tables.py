@@ -38,6 +38,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         id=_TEXT, prompt_id=_TEXT, job_id=_TEXT, sample=_INT, model=_TEXT, thinking=_TEXT, reasoning=_TEXT,
         answer=_TEXT, faults=pa.list_(_TEXT), temperature=_REAL, top_p=_REAL, top_k=_INT, max_tokens=_INT, seed=_INT,
         prompt_tokens=_INT, completion_tokens=_INT, finish_reason=_TEXT, created_at=_TIME, parent_id=_TEXT,
+        logprobs=pa.list_(pa.float32()), interventions=pa.list_(_TEXT),
     ),
     "verdicts": _schema(
         trace_id=_TEXT, verifier=_TEXT, version=_TEXT, outcome=_TEXT, score=_REAL, reason=_TEXT, extracted=_TEXT,
@@ -129,6 +130,8 @@ def trace_of(row: Row) -> Trace:
     values = {key: value for key, value in row.items() if key not in sampling}
     values["sampling"] = Sampling(**{key: row[key] for key in sampling})
     values["faults"] = tuple(row["faults"])
+    values["logprobs"] = None if row["logprobs"] is None else tuple(row["logprobs"])
+    values["interventions"] = tuple(row["interventions"])
     values["created_at"] = row["created_at"].replace(tzinfo=UTC)
     return Trace(**values)
 

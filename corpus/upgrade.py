@@ -23,8 +23,8 @@ from tracemill.corpus.disk import durable, sync, sync_commit
 from tracemill.corpus.tables import SCHEMAS
 from tracemill.corpus.views import SCHEMA
 
-FORMAT = 2
-"""2: `label_source` and `label` of verdicts, `label` of datasets."""
+FORMAT = 3
+"""2: `label_source` and `label` of verdicts, `label` of datasets; 3: `logprobs` and `interventions` of traces."""
 
 _TRIES = 100
 

@@ -17,13 +17,14 @@ from tracemill.corpus.tables import SCHEMAS
 
 SCHEMA = "_schema.parquet"
 """An empty file with all columns, beside the files of a table that got columns when it had rows already."""
-_DEFAULTS = {("verdicts", "label_source"): "'gold'"}
+_DEFAULTS = {("verdicts", "label_source"): "'gold'", ("traces", "interventions"): "[]"}
 """What NULL stands for in rows that were written before their table had the column."""
 _TYPES = {
     pa.string(): "VARCHAR",
     pa.int64(): "BIGINT",
     pa.float64(): "DOUBLE",
     pa.list_(pa.string()): "VARCHAR[]",
+    pa.list_(pa.float32()): "FLOAT[]",
     pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
 }
 

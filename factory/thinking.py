@@ -105,4 +105,6 @@ class ThinkFormat:
             completion_tokens=done.completion_tokens,
             finish_reason=done.finish_reason,
             created_at=datetime.now(UTC),
+            logprobs=done.logprobs,
+            interventions=done.interventions,
         )

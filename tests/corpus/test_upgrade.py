@@ -19,6 +19,7 @@ from tracemill.corpus.selection import Selection, find, select
 from tracemill.corpus.sql import query
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import SCHEMAS
+from tracemill.corpus.upgrade import FORMAT
 
 NEW = {"verdicts": ("label_source", "label"), "datasets": ("label",)}
 
@@ -50,7 +51,7 @@ def write_format_1(root: Path, build: Any, samples: int = 4) -> None:
 def test_it_reads_as_it_was_and_takes_new_rows(tmp_path: Path, build: Any) -> None:
     write_format_1(tmp_path / "corpus", build)
     corpus = Corpus.open(tmp_path / "corpus")
-    assert json.loads((tmp_path / "corpus" / "corpus.json").read_text()) == {"format": 2}
+    assert json.loads((tmp_path / "corpus" / "corpus.json").read_text()) == {"format": FORMAT}
     sql = "SELECT DISTINCT label_source, label FROM verdicts"
     assert corpus.rows(sql, {}) == [{"label_source": "gold", "label": None}]
     assert query(corpus.root, sql, seconds=30, memory_mb=1024, rows=10).rows == [("gold", None)]
