@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,15 +21,18 @@ from tracemill.core.errors import CorpusError, InputError, Locked
 from tracemill.core.types import Trace, Verdict
 from tracemill.corpus import tables, wal
 from tracemill.corpus.disk import durable, sync
+from tracemill.corpus.finished import Finished
 from tracemill.corpus.store import Corpus
+from tracemill.corpus.tables import Row
+from tracemill.corpus.views import named_sql
 
 
 class Ledger:
     """Use as a context manager: `with Ledger.open(corpus, job_id) as ledger`."""
 
     def __init__(self, corpus: Corpus, job_id: str, folder: Path, lock: int, batch: int, seconds: float) -> None:
-        self.finished: set[str] = set()
-        """Ids of all durable traces of the job."""
+        self.finished = Finished()
+        """All durable samples of the job."""
         self._corpus = corpus
         self._job_id = job_id
         self._folder = folder
@@ -40,7 +43,8 @@ class Ledger:
         self._unsafe = False
         self._turn = threading.RLock()
         self._settle()
-        self.finished |= self._stored()
+        for row in corpus.stream("SELECT prompt_id, sample FROM traces WHERE job_id = $job", {"job": job_id}):
+            self.finished.add(row["prompt_id"], row["sample"])
         self._number = max(corpus.last(table, job_id) for table in ("traces", "verdicts"))
 
     @classmethod
@@ -68,11 +72,16 @@ class Ledger:
     def record(self, samples: Sequence[tuple[Trace, Sequence[Verdict]]]) -> None:
         """Make samples durable, all or none; those already finished are passed over. Raises CorpusError."""
         with self._turn:
-            fresh = {trace.id: (trace, verdicts) for trace, verdicts in samples if trace.id not in self.finished}
+            fresh = {
+                trace.id: (trace, verdicts)
+                for trace, verdicts in samples
+                if (trace.prompt_id, trace.sample) not in self.finished
+            }
             if fresh:
                 created_at = tables.now()
                 self._append([wal.encode(_line(self._job_id, *pair, created_at)) for pair in fresh.values()])
-                self.finished.update(fresh)
+                for trace, _ in fresh.values():
+                    self.finished.add(trace.prompt_id, trace.sample)
             segment = self._segment
             if segment and (segment.count >= self._batch or time.monotonic() - segment.opened > self._seconds):
                 self.commit()
@@ -129,9 +138,9 @@ class Ledger:
                 path.unlink()
                 sync(self._folder)
 
-    def _stored(self) -> set[str]:
-        rows = self._corpus.stream("SELECT id FROM traces WHERE job_id = $job", {"job": self._job_id})
-        return {row["id"] for row in rows}
+    def outcomes(self) -> Iterator[Row]:
+        """What became of each sample that the tables hold: prompt_id, sample, tokens, outcome (see outcomes.sql)."""
+        return self._corpus.stream(named_sql("outcomes"), {"job": self._job_id})
 
 
 def _line(job_id: str, trace: Trace, verdicts: Sequence[Verdict], created_at: int) -> dict[str, Any]:

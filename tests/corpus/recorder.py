@@ -26,7 +26,7 @@ def main(root: str, job_id: str, seed: str, most: str) -> None:
         while number < int(most):
             traces = [Build.trace(Build.prompt(n), job_id=job_id) for n in range(number, number + chance.randint(1, 4))]
             number += len(traces)
-            fresh = [trace for trace in traces if trace.id not in ledger.finished]
+            fresh = [trace for trace in traces if (trace.prompt_id, trace.sample) not in ledger.finished]
             ledger.record(
                 [(trace, [Build.verdict(trace), Build.verdict(trace, verifier="format")]) for trace in traces]
             )
