@@ -14,12 +14,12 @@ from starlette.exceptions import HTTPException
 import tracemill
 from tracemill.api import corpus, jobs, sandbox
 from tracemill.api.schemas import Health
-from tracemill.core.errors import CorpusError, EngineError, InputError, NotFound, SetupError, TracemillError
+from tracemill.core.errors import Conflict, CorpusError, EngineError, InputError, NotFound, SetupError, TracemillError
 from tracemill.core.settings import Settings
 from tracemill.pipelines.jobs import JobStore
 from tracemill.pipelines.service import resume_unfinished
 
-STATUS = {NotFound: 404, InputError: 422, SetupError: 503, EngineError: 503, CorpusError: 507}
+STATUS = {NotFound: 404, Conflict: 409, InputError: 422, SetupError: 503, EngineError: 503, CorpusError: 507}
 """HTTP status of each error that a request can end in."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tracemill.pipelines.jobs import JobState
+from tracemill.pipelines.jobs import JobState, Order
 from tracemill.verifiers.sandbox import Ending
 
 RECIPE_EXAMPLE = {
@@ -63,9 +63,11 @@ class JobOut(BaseModel):
     id: str
     name: str
     state: JobState
+    requested: Order | None = Field(description="an order that was given and is not carried out yet")
+    harvested: bool = Field(description="finished before all its samples were made, because it was asked to")
     progress: dict[str, Any] = Field(
-        description="durable samples; of this run the new ones, how many of them are correct, tokens/s, ETA; what the "
-        "check of references found"
+        description="durable samples; of this run the new ones, how many of them are correct, tokens/s, replicas, ETA; "
+        "`totals` of all runs; what the check of references found"
     )
     error: str | None
     created_at: datetime
@@ -81,7 +83,7 @@ class JobDetail(BaseModel):
 
 
 class JobList(BaseModel):
-    """Jobs, newest first."""
+    """Jobs, the last submitted first."""
 
     jobs: list[JobOut]
 

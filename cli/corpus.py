@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tracemill.core.errors import NotFound
-from tracemill.core.settings import Settings, settings
+from tracemill.core.settings import Settings, location, settings
 from tracemill.corpus.sql import QueryResult, query
 from tracemill.corpus.store import Corpus
 from tracemill.pipelines.exporting import export_dataset
@@ -26,13 +26,15 @@ from tracemill.pipelines.report import dataset_of, trace_lines
 _NUMBERS = ("INT", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "U", "SMALLINT", "TINY")
 _WIDE = 200
 """Widest table (characters) where there is no terminal."""
-CorpusOption = Annotated[Path | None, typer.Option("--corpus", help="folder of the corpus (TRACEMILL_CORPUS)")]
+CorpusOption = Annotated[
+    str | None, typer.Option("--corpus", help="folder of the corpus, or s3://bucket/prefix (TRACEMILL_CORPUS)")
+]
 
 
-def settings_with(corpus: Path | None) -> Settings:
+def settings_with(corpus: str | None) -> Settings:
     """The settings, with the command's own corpus where one is given."""
     here = settings()
-    return here if corpus is None else here.model_copy(update={"corpus": corpus.expanduser().absolute()})
+    return here if corpus is None else here.model_copy(update={"corpus": location(corpus)})
 
 
 def sql(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import typer
 
@@ -58,11 +59,17 @@ def examine(here: Settings) -> Iterator[Finding]:
         there = (folder / "config.json").is_file()
         yield Finding(name, str(folder), "" if there else f"tracemill model fetch {name}")
     yield _sandbox()
-    yield _try("corpus", str(here.corpus), lambda: Corpus.open(here.corpus), "TRACEMILL_CORPUS=<a writable folder>")
+    yield _try(
+        "corpus",
+        str(here.corpus),
+        lambda: Corpus.open(here.corpus).check_writable(),
+        "TRACEMILL_CORPUS=<a writable folder or s3://bucket/prefix>",
+    )
     yield _try("jobs store", here.jobs_url, lambda: JobStore(here.jobs_url), "TRACEMILL_JOBS_URL=<a database URL>")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
     yield Finding("memory", f"{memory:.0f} GB", "" if memory >= 6 else "use a machine with 8 GB or more")
-    free = shutil.disk_usage(here.corpus if here.corpus.exists() else "/").free / GB
+    folder = here.corpus if isinstance(here.corpus, Path) and here.corpus.exists() else Path("/")
+    free = shutil.disk_usage(folder).free / GB
     yield Finding("disk", f"{free:.0f} GB free", "" if free >= 5 else "free at least 5 GB")
 
 

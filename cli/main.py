@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from tracemill.cli import audit, corpus, doctor, model, plugins, references, run, sandbox, serve, verify
+from tracemill.cli import (
+    audit,
+    corpus,
+    doctor,
+    importing,
+    jobs,
+    model,
+    plugins,
+    references,
+    run,
+    sandbox,
+    serve,
+    verify,
+)
 from tracemill.core.errors import CorpusError, TracemillError
 
 app = typer.Typer(
@@ -18,6 +31,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("import")(importing.import_)
+app.add_typer(jobs.app, name="jobs")
+app.command("pause")(jobs.pause)
+app.command("resume")(jobs.resume)
+app.command("cancel")(jobs.cancel)
+app.command("harvest")(jobs.harvest)
 app.command("sql")(corpus.sql)
 app.command("show")(corpus.show)
 app.command("export")(corpus.export)

@@ -4,83 +4,94 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tracemill.cli.corpus import CorpusOption, settings_with
-from tracemill.core.errors import Locked, Stopped, TracemillError
+from tracemill.core.errors import Stopped, TracemillError
 from tracemill.core.settings import Settings
+from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
-from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.jobs import JobState, JobStore
 from tracemill.pipelines.plan import Plan, make_plan
-from tracemill.pipelines.references import ReferenceCheck
+from tracemill.pipelines.recipe import FileSource, Recipe
+from tracemill.pipelines.recording_section import RecordingSource
 from tracemill.pipelines.report import cost_line, funnel_lines
-from tracemill.pipelines.runner import Result, Watch, run_job
+from tracemill.pipelines.runner import Result, Watch
+from tracemill.pipelines.running import Ending, run_stored
 
 
 def run(
     recipe: Annotated[str, typer.Argument(help="recipe file, or the name of a shipped one: demo, r1_rejection")],
+    harvest: Annotated[bool, typer.Option("--harvest", help="make no sample: select from what is there")] = False,
     corpus: CorpusOption = None,
 ) -> None:
     """Run a recipe. Run again, it goes on where it stopped."""
+    here = settings_with(corpus)
+    plan = make_plan(from_anywhere(recipes.load(recipe)))
+    store = JobStore(here.jobs_url)
+    orders.submit(plan.job_id, plan.recipe, "command", here, store)
+    run_here(plan, here, store, again=f"tracemill run {recipe}", harvest=harvest)
+
+
+def run_here(plan: Plan, here: Settings, store: JobStore, again: str, harvest: bool = False) -> None:
+    """Run a queued job in this process and print what it came to; `again` is the command that goes on with it."""
     from tracemill.cli.progress import progress_display
 
-    here = settings_with(corpus)
-    plan = make_plan(recipes.load(recipe))
-    store = JobStore(here.jobs_url)
-    store.submit(plan.job_id, plan.recipe, "command")
     generate = plan.recipe.generate
     typer.echo(
-        f"job {plan.job_id}: {len(plan.tasks):,} prompts x {generate.samples} samples, {generate.model_name} on "
+        f"job {plan.job_id}: {len(plan.tasks):,} prompts x {_most(plan)} samples, {generate.model_name} on "
         f"{generate.engine}, think format {generate.thinking}"
         + (f"; {plan.merged:,} repeated prompts merged" if plan.merged else "")
     )
+    if generate.engine == "replay":
+        typer.echo("\n".join(plan.recorded.lines(generate.samples)))
     with progress_display(plan.samples) as watch:
-        result = _run_recorded(plan, here, watch, store, again=f"tracemill run {recipe}")
-    _print_result(plan, result)
+        try:
+            ending = asyncio.run(_until_signal(plan, here, watch, store, harvest))
+        except asyncio.CancelledError as error:
+            raise Stopped(f"stopped; {_kept(plan, store)}; to go on: {again}") from error
+    if ending.result is None:
+        raise Stopped(f"{ending.state}; {_kept(plan, store)}; to go on: {_command(plan, ending, again)}")
+    _print_result(plan, ending.result)
 
 
-def _run_recorded(plan: Plan, here: Settings, watch: Watch, store: JobStore, again: str) -> Result:
-    """Run the job and keep its state in the store."""
-    store.set_state(plan.job_id, JobState.RUNNING)
-    durable = 0
-
-    def on_progress(progress: Progress) -> None:
-        nonlocal durable
-        durable = progress.durable
-        watch.on_progress(progress)
-
-    def on_references(found: ReferenceCheck) -> None:
-        store.set_references(plan.job_id, found)
-        watch.on_references(found)
-
-    try:
-        told = replace(watch, on_progress=on_progress, on_references=on_references)
-        result = asyncio.run(_until_signal(plan, here, told))
-    except asyncio.CancelledError as error:
-        store.set_state(plan.job_id, JobState.STOPPED)
-        counted = f"{durable:,} of {plan.samples:,} samples are durable" if durable else "what was durable is kept"
-        raise Stopped(f"stopped; {counted}; to go on: {again}") from error
-    except Locked:
-        raise
-    except TracemillError as error:
-        store.set_state(plan.job_id, JobState.FAILED, str(error))
-        raise
-    if result.progress is not None:
-        store.set_progress(plan.job_id, result.progress)
-    store.set_state(plan.job_id, JobState.FINISHED)
-    return result
+def _most(plan: Plan) -> str:
+    """Samples a prompt; of a recording some may have fewer."""
+    samples = plan.recipe.generate.samples
+    return f"{samples}" if plan.samples == len(plan.tasks) * samples else f"up to {samples}"
 
 
-async def _until_signal(plan: Plan, here: Settings, watch: Watch) -> Result:
+def from_anywhere(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths: `tracemill resume` may be called in another folder."""
+    sources = [
+        source.model_copy(update={"path": Path(source.path).absolute()})
+        if isinstance(source, FileSource | RecordingSource)
+        else source
+        for source in recipe.prompts
+    ]
+    return recipe.model_copy(update={"prompts": tuple(sources)})
+
+
+async def _until_signal(plan: Plan, here: Settings, watch: Watch, store: JobStore, harvest: bool) -> Ending:
     """Ctrl-C and SIGTERM stop the job as soon as what is finished is durable."""
-    job = asyncio.create_task(run_job(plan, here, watch))
+    job = asyncio.create_task(run_stored(plan, here, watch, store, "command", harvest))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, job.cancel)
     return await job
+
+
+def _kept(plan: Plan, store: JobStore) -> str:
+    job = store.get(plan.job_id)
+    durable = 0 if job is None else int(job.progress.get("durable", 0))
+    return f"{durable:,} of {plan.samples:,} samples are durable" if durable else "what was durable is kept"
+
+
+def _command(plan: Plan, ending: Ending, again: str) -> str:
+    """What goes on with a job that was ordered to stop; `resume` does not take a cancelled one."""
+    return f"tracemill resume {plan.job_id[:8]}" if ending.state is JobState.PAUSED else again
 
 
 def _print_result(plan: Plan, result: Result) -> None:
@@ -89,6 +100,8 @@ def _print_result(plan: Plan, result: Result) -> None:
     if result.progress is not None and result.progress.new:
         figures += f", {result.progress.tokens_per_s:,.0f} tokens/s in {result.progress.seconds:,.0f} s"
     typer.echo(f"\n{figures}")
+    if result.harvested:
+        typer.echo(f"harvested: {result.funnel.generated:,} of {plan.samples:,} samples were made")
     if result.progress is not None:
         for reason, count in result.progress.refused.items():
             typer.echo(f"{count:,} requests were refused by the engine: {reason}")

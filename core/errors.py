@@ -2,9 +2,11 @@
 
 TracemillError            one clear line for the user, no traceback; `exit_code` is what the command returns
 ├── InputError            what the user gave: a recipe, a file, a query, an option
-│   └── NotFound          a job, data set or version of that name does not exist
+│   ├── NotFound          a job, data set or version of that name does not exist
+│   └── Conflict          an order that the job does not take in its state
 ├── SetupError            what this machine lacks; the message ends with the command that mends it
 ├── EngineError           a model engine failed or died
+│   ├── EngineDied        its process ended, or hangs; what it was asked can be asked of another
 │   └── RefusedRequest    the engine will not take this one request (too long, …); the others go on
 ├── CorpusError           the corpus cannot be read or written (full disk, no permission, locked)
 │   └── Locked            another process runs the same job
@@ -33,6 +35,10 @@ class NotFound(InputError):
     """A job, data set or version of that name does not exist."""
 
 
+class Conflict(InputError):
+    """An order that a job does not take in its state; the message names those that it takes."""
+
+
 class SetupError(TracemillError):
     """Something is missing on this machine; the message ends with the command that mends it."""
 
@@ -43,6 +49,18 @@ class EngineError(TracemillError):
     """An engine failed or died."""
 
     exit_code = 4
+
+
+class EngineDied(EngineError):
+    """The engine's process ended or hangs. What it was asked can be asked of another one."""
+
+    def __init__(self, reason: str, with_node: bool = False) -> None:
+        super().__init__(reason)
+        self.with_node = with_node
+        """Its whole node went, so nothing that it was asked can be the cause."""
+
+    def __reduce__(self) -> tuple[type[EngineDied], tuple[str, bool]]:
+        return type(self), (str(self), self.with_node)
 
 
 class RefusedRequest(EngineError):

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from tracemill.core.errors import InputError, nearest
+from tracemill.core.options import configured
 from tracemill.core.types import Outcome
 
 Kind = Literal["verifiers", "filters"]
@@ -90,19 +91,5 @@ def get(kind: Kind, name: str, options: Mapping[str, Any] | None = None, where: 
     plugin = known[name].plugin
     if not options:
         return plugin
-    fields = [f.name for f in dataclasses.fields(plugin) if f.init]
-    for option in options:
-        if option not in fields:
-            raise InputError(f"{label}.{option}: {name!r} has no such option{nearest(option, fields)}")
-    from pydantic import TypeAdapter, ValidationError  # not needed where plugins are used with their defaults
-
-    values = {name: getattr(plugin, name) for name in fields}
-    try:
-        return TypeAdapter(type(plugin)).validate_python({**values, **options})
-    except InputError as error:  # the plugin's own check of its options; it names the option
-        raise InputError(f"{label}.{error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{label}.{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}"
-        ) from error
+    defaults = {field.name: getattr(plugin, field.name) for field in dataclasses.fields(plugin) if field.init}
+    return configured(type(plugin), options, label, name, defaults=defaults)

@@ -10,18 +10,29 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tracemill.core.errors import InputError
 
 
+def location(corpus: Path | str) -> Path | str:
+    """Where a corpus lies: an absolute folder, or the URL of a bucket and prefix."""
+    text = str(corpus)
+    return text if text.startswith("s3:") else Path(text).expanduser().absolute()
+
+
 class Settings(BaseSettings):
     """Where things lie and what may be used. Paths may be relative to the current folder."""
 
     model_config = SettingsConfigDict(env_prefix="TRACEMILL_", extra="ignore", validate_default=True)
 
-    corpus: Path = Field(Path("tracemill-data/corpus"), description="folder of the corpus")
+    corpus: Path | str = Field(
+        Path("tracemill-data/corpus"), description="folder of the corpus, or `s3://bucket/prefix`"
+    )
     exports: Path = Field(Path("tracemill-data/exports"), description="folder that exports are written to")
     prompts: Path = Field(Path("tracemill-data/prompts"), description="folder that recipes over REST may read from")
     cache: Path = Field(Path("~/.cache/tracemill"), description="folder of converted models")
     jobs_url: str = Field("sqlite:///tracemill-data/jobs.db", description="SQLAlchemy URL of the jobs store")
     ray_address: str | None = Field(
         None, description="Ray cluster to join (host:port); a local one is started if unset"
+    )
+    engine_idle_s: float = Field(
+        60.0, description="seconds for which an engine in a Ray cluster that was joined stays loaded without work", ge=0
     )
     host: str = Field("127.0.0.1", description="address that `tracemill serve` listens on")
     port: int = Field(8000, description="port that `tracemill serve` listens on", ge=0, le=65535)
@@ -30,7 +41,12 @@ class Settings(BaseSettings):
     sql_rows: int = Field(10_000, description="most rows that one SQL query returns", ge=1)
     sandbox_over_rest: bool = Field(False, description="whether `tracemill serve` offers POST /v1/sandbox/run")
 
-    @field_validator("corpus", "exports", "prompts", "cache")
+    @field_validator("corpus", mode="before")
+    @classmethod
+    def _location(cls, corpus: Path | str) -> Path | str:
+        return location(corpus)
+
+    @field_validator("exports", "prompts", "cache")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         # Ray workers run in another folder.

@@ -1,4 +1,4 @@
-"""Makes finished samples durable before they count: one fsync in a write-ahead segment, Delta tables in batches.
+"""Makes finished samples durable before they count: a write-ahead log at once, Delta tables in batches.
 
 One ledger serves one run of one job and holds the job's lock while it is open; it may be used from several threads.
 After a kill at any instant the next `Ledger.open` finds every sample that `record` had returned for, once. It says
@@ -7,8 +7,6 @@ nothing of progress beyond `finished`.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import threading
 import time
@@ -17,56 +15,54 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tracemill.core.errors import CorpusError, InputError, Locked
+from tracemill.core.errors import InputError
 from tracemill.core.types import Trace, Verdict
 from tracemill.corpus import tables, wal
-from tracemill.corpus.disk import durable, sync
 from tracemill.corpus.finished import Finished
+from tracemill.corpus.place import place_at
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import Row
 from tracemill.corpus.views import named_sql
+
+TABLES = ("verdicts", "traces")
+"""What a sample's rows go to, in this order, so that no reader sees a trace before its verdicts."""
+
+
+_BYTES = 64 * 2**20  # of the log: what a commit may hold in memory, several times over
 
 
 class Ledger:
     """Use as a context manager: `with Ledger.open(corpus, job_id) as ledger`."""
 
-    def __init__(self, corpus: Corpus, job_id: str, folder: Path, lock: int, batch: int, seconds: float) -> None:
+    def __init__(self, corpus: Corpus, job_id: str, log: wal.Log, batch: int, seconds: float) -> None:
         self.finished = Finished()
         """All durable samples of the job."""
         self._corpus = corpus
         self._job_id = job_id
-        self._folder = folder
-        self._lock = lock
+        self._log = log
+        self._last = {table: corpus.last(table, job_id) for table in TABLES}
+        """The number up to which each table has taken the log's records."""
         self._batch = batch
         self._seconds = seconds
-        self._segment: wal.Segment | None = None
-        self._unsafe = False
         self._turn = threading.RLock()
         self._settle()
         for row in corpus.stream("SELECT prompt_id, sample FROM traces WHERE job_id = $job", {"job": job_id}):
             self.finished.add(row["prompt_id"], row["sample"])
-        self._number = max(corpus.last(table, job_id) for table in ("traces", "verdicts"))
 
     @classmethod
-    def open(cls, corpus: Corpus, job_id: str, batch: int = 2000, seconds: float = 30.0) -> Ledger:
+    def open(cls, corpus: Corpus, job_id: str, batch: int | None = None, seconds: float = 30.0) -> Ledger:
         """Take the job's lock and commit what a killed run left. Raises CorpusError if another run holds the lock.
 
-        `batch` samples, or `seconds` since the first of them, make `record` commit.
+        `batch` samples (the place's own number where it is None), 64 MiB of them, or `seconds` since the first make
+        `record` commit.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", job_id):
             raise InputError(f"job: {job_id!r} is no job id; use letters, digits, '.', '_' and '-'")
-        folder = corpus.root / "ledger" / job_id
-        with durable(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        log = corpus.place.log(job_id, lambda: max(corpus.last(table, job_id) for table in TABLES))
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Locked(f"job {job_id}: already running on {corpus.root}; stop the other run first") from None
-            return cls(corpus, job_id, folder, lock, batch, seconds)
+            return cls(corpus, job_id, log, batch or corpus.place.batch, seconds)
         except BaseException:
-            os.close(lock)
+            log.close()
             raise
 
     def record(self, samples: Sequence[tuple[Trace, Sequence[Verdict]]]) -> None:
@@ -79,19 +75,17 @@ class Ledger:
             }
             if fresh:
                 created_at = tables.now()
-                self._append([wal.encode(_line(self._job_id, *pair, created_at)) for pair in fresh.values()])
+                self._log.append([wal.encode(_line(self._job_id, *pair, created_at)) for pair in fresh.values()])
                 for trace, _ in fresh.values():
                     self.finished.add(trace.prompt_id, trace.sample)
-            segment = self._segment
-            if segment and (segment.count >= self._batch or time.monotonic() - segment.opened > self._seconds):
+            is_old = self._log.count > 0 and time.monotonic() - self._log.opened > self._seconds
+            if is_old or self._log.count >= self._batch or self._log.size >= _BYTES:
                 self.commit()
 
     def commit(self) -> None:
-        """Move what is durable in segments into the tables. Raises CorpusError; the segments then stay."""
+        """Move what the log holds into the tables. Raises CorpusError; the log then keeps it."""
         with self._turn:
-            if self._segment:
-                self._segment.close()
-                self._segment = None
+            self._log.roll()
             self._settle()
 
     def close(self) -> None:
@@ -100,7 +94,7 @@ class Ledger:
             try:
                 self.commit()
             finally:
-                os.close(self._lock)
+                self._log.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -108,35 +102,21 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _append(self, lines: Sequence[bytes]) -> None:
-        if self._unsafe:
-            raise CorpusError(f"{self._folder}: an earlier write could not be undone; run again")
-        with durable(self._folder):
-            if self._segment is None:
-                self._number += 1
-                self._segment = wal.Segment(self._folder / f"{self._number:08d}.jsonl")
-            try:
-                self._segment.append(lines)
-            finally:
-                # What may or may not be durable must not be followed by the same samples again.
-                self._unsafe = self._segment.torn
-
     def _settle(self) -> None:
-        """Write each closed segment's rows to the tables and delete it, oldest first. Doing it again is a no-op.
+        """Append what is closed in the log to the tables and drop it there. Doing it again is a no-op.
 
-        Verdicts go first, so that no reader sees a trace before its verdicts.
+        A table takes the records above the last number that it has taken: those that are there, from a run that was
+        killed here, are passed over.
         """
-        for path in sorted(self._folder.glob("*.jsonl")):
-            records = wal.read(path)
-            number = int(path.stem)
-            verdicts = [row for record in records for row in record["verdicts"]]
-            traces = [record["trace"] for record in records]
-            for table, rows in (("verdicts", verdicts), ("traces", traces)):
-                if records:
-                    self._corpus.append(table, tables.arrow(table, rows), self._job_id, number)
-            with durable(path):
-                path.unlink()
-                sync(self._folder)
+        for number, records in self._log.closed():
+            for table in TABLES:
+                while records and (last := self._last[table]) < number:
+                    rows = [row for at, record in records if at > last for row in _rows(table, record)]
+                    if self._corpus.append(table, tables.arrow(table, rows), self._job_id, number, after=last):
+                        self._last[table] = number
+                    else:  # a run that has lost its lock was at it too
+                        self._last[table] = self._corpus.last(table, self._job_id)
+            self._log.drop(number)
 
     def outcomes(self) -> Iterator[Row]:
         """What became of each sample that the tables hold: prompt_id, sample, tokens, outcome (see outcomes.sql)."""
@@ -152,14 +132,11 @@ def _line(job_id: str, trace: Trace, verdicts: Sequence[Verdict], created_at: in
     }
 
 
-def is_running(root: Path, job_id: str) -> bool:
+def _rows(table: str, record: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = record["verdicts"] if table == "verdicts" else [record["trace"]]
+    return rows
+
+
+def is_running(root: Path | str, job_id: str) -> bool:
     """Whether some process holds the job's ledger."""
-    lock = root / "ledger" / job_id / "lock"
-    if not lock.exists():
-        return False
-    with lock.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return place_at(root).is_locked(job_id)

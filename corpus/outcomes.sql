@@ -19,4 +19,4 @@ SELECT mine.prompt_id, mine.sample, mine.completion_tokens AS tokens,
     END AS outcome
 FROM mine
 LEFT JOIN said ON said.trace_id = mine.id
-GROUP BY ALL
+GROUP BY mine.prompt_id, mine.sample, mine.completion_tokens, mine.malformed

@@ -11,12 +11,14 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tracemill.core.errors import CorpusError, InputError
 from tracemill.corpus import views
+from tracemill.corpus.serving import Served
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import SCHEMAS
 
@@ -38,17 +40,27 @@ class QueryResult:
     elapsed_ms: float
 
 
-def query(root: Path, sql: str, *, seconds: float, memory_mb: int, rows: int) -> QueryResult:
+def query(root: Path | str, sql: str, *, seconds: float, memory_mb: int, rows: int) -> QueryResult:
     """Run one SELECT (also FROM, VALUES, WITH, DESCRIBE, SHOW) over the corpus at `root`.
 
     `seconds` of wall clock, `memory_mb` MiB beyond what DuckDB needs to start, at most `rows` rows and 32 MiB come
     back. Raises InputError in one line for whatever is wrong with the query.
     """
     start = time.monotonic()
-    request = _request(Corpus.open(root)) | {
-        "sql": sql, "seconds": seconds, "memory_mb": memory_mb, "rows": rows, "bytes": _BYTES,
+    corpus = Corpus.open(root)
+    hidden = views.hide(corpus.files())
+    request = {
+        "views": views.statements(hidden.urls), "sizes": hidden.sizes, "sql": sql, "seconds": seconds,
+        "memory_mb": memory_mb, "rows": rows, "bytes": _BYTES, "paths": hidden.paths, "pipes": [],
     }  # fmt: skip
-    head, *body = [json.loads(line) for line in _child(json.dumps(request), seconds)] or [{"memory": True}]
+    if corpus.place.ranges is None:
+        printed = _child(request, ())
+    else:
+        with Served(hidden.paths, corpus.place.ranges) as served:
+            printed = _child(request | {"paths": {}, "pipes": served.handles}, served.handles)
+        if served.failure:
+            raise CorpusError(f"{corpus.root}: cannot be read ({served.failure}); mend it, then run again")
+    head, *body = [json.loads(line) for line in printed] or [{"memory": True}]
     foot = body.pop() if body else head
     if not isinstance(foot, dict) or not foot.keys() & {"truncated", "error"}:  # it said so, or it died of it
         raise InputError(f"sql: needs more than {memory_mb} MB or {seconds:g} s of work; ask for less at once")
@@ -63,35 +75,24 @@ def query(root: Path, sql: str, *, seconds: float, memory_mb: int, rows: int) ->
     )
 
 
-def _request(corpus: Corpus) -> dict[str, Any]:
-    """The views over names that do not tell where the files are, and what the names stand for."""
-    names = {
-        table: {
-            f"{table}/{views.SCHEMA if path.endswith(f'/{views.SCHEMA}') else f'{number}.parquet'}": path
-            for number, path in enumerate(paths)
-        }
-        for table, paths in corpus.files().items()
-    }
-    hidden = {table: [f"corpus://{name}" for name in paths] for table, paths in names.items()}
-    files = {name: path for paths in names.values() for name, path in paths.items()}
-    return {"views": views.statements(hidden), "files": files}
-
-
-def _child(request: str, seconds: float) -> list[str]:
+def _child(request: dict[str, Any], pipes: Sequence[int]) -> list[str]:
     """The whole lines that the child printed. Run by path and isolated: it imports nothing else of ours."""
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(Path(__file__).with_name("sql_child.py"))],
-            input=request,
+            input=json.dumps(request),
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=request["seconds"],
             cwd="/",
+            pass_fds=pipes,
             env={"HOME": "/nonexistent", "LANG": "C.UTF-8", "TZ": "UTC"},
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InputError(f"sql: took longer than {seconds:g} s and was stopped; ask for less at once") from None
+        raise InputError(
+            f"sql: took longer than {request['seconds']:g} s and was stopped; ask for less at once"
+        ) from None
     except OSError as error:
         raise CorpusError(f"sql: no process could be started ({error}); run again") from error
     if done.returncode == 1:  # a broken installation or a broken corpus, not the query

@@ -8,14 +8,18 @@ SELECT …` as a SELECT, and its `allowed_paths` are writable. Stands alone: not
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import IO, Any
+from functools import partial
+from queue import SimpleQueue
+from threading import local
+from typing import Any
 from uuid import UUID
 
 import duckdb
@@ -24,52 +28,113 @@ from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 _BATCH = 100  # rows fetched at once: bounds what a wide row can cost before the byte cap is looked at
 
 
+class Ranged(io.RawIOBase):
+    """An open file of which any range can be had.
+
+    DuckDB's threads share it and each seeks before it reads, so each thread has a place of its own: with one place for
+    all, a thread reads where another one wanted to (duckdb 2.0.0, in two of three queries over 20 files).
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        self._fetch = fetch
+        self._size = size
+        self._place = local()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        at: int = getattr(self._place, "at", 0)
+        return at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place.at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
+        return self.tell()
+
+    def read(self, length: int = -1) -> bytes:
+        at = self.tell()
+        left = max(0, self._size - at)
+        data = self._fetch(at, left if length < 0 else min(length, left)) if left else b""
+        self._place.at = at + len(data)
+        return data
+
+
 class Files(AbstractFileSystem):  # type: ignore[misc]
-    """Exactly the given files, for reading."""
+    """Exactly the given files, for reading: (name, start, length) → bytes."""
 
     protocol = "corpus"
     cachable = False
 
-    def __init__(self, paths: dict[str, str]) -> None:
+    def __init__(self, sizes: Mapping[str, int], fetch: Callable[[str, int, int], bytes]) -> None:
         super().__init__()
-        self._paths = paths
+        self._sizes = sizes
+        self._fetch = fetch
 
-    def _real(self, name: str) -> str:
-        name = name.removeprefix("corpus://")
-        if name not in self._paths:
-            raise FileNotFoundError(name)
-        return self._paths[name]
-
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> IO[bytes]:
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> Ranged:
         if mode != "rb":
             raise PermissionError("the corpus is read-only")
-        try:
-            return open(self._real(path), "rb")
-        except OSError as error:
-            raise _nameless(error, path) from None
+        name = path.removeprefix("corpus://")
+        return Ranged(partial(self._fetch, name), self._size(name))
+
+    def _size(self, name: str) -> int:
+        if name not in self._sizes:
+            raise FileNotFoundError(name)
+        return self._sizes[name]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        return {"name": path, "size": self._stat(path).st_size, "type": "file"}
+        return {"name": path, "size": self._size(path.removeprefix("corpus://")), "type": "file"}
 
     def exists(self, path: str, **_: Any) -> bool:
-        return path.removeprefix("corpus://") in self._paths
+        return path.removeprefix("corpus://") in self._sizes
 
     def glob(self, path: str, **_: Any) -> list[str]:
         return [path] if self.exists(path) else []
 
     def modified(self, path: str) -> datetime:
-        return datetime.fromtimestamp(self._stat(path).st_mtime, UTC)
+        """They never change."""
+        return datetime(2000, 1, 1, tzinfo=UTC)
 
-    def _stat(self, path: str) -> os.stat_result:
+
+class Paths:
+    """Reads local files by path."""
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self._paths = paths
+
+    def __call__(self, name: str, start: int, length: int) -> bytes:
         try:
-            return os.stat(self._real(path))
-        except OSError as error:
-            raise _nameless(error, path) from None
+            handle = os.open(self._paths[name], os.O_RDONLY)
+            try:
+                return os.pread(handle, length, start)
+            finally:
+                os.close(handle)
+        except OSError as error:  # without the real path
+            raise OSError(f"{name}: {error.strerror or 'no such file'}") from None
 
 
-def _nameless(error: OSError, name: str) -> OSError:
-    """The error without the real path."""
-    return OSError(f"{name}: {error.strerror or 'no such file'}")
+class Pipes:
+    """Asks the parent, which holds the store's credentials: this process has neither those nor a way to the store."""
+
+    def __init__(self, handles: Sequence[int]) -> None:
+        from multiprocessing.connection import Connection
+
+        self._free: SimpleQueue[Connection[bytes, bytes]] = SimpleQueue()
+        for handle in handles:
+            self._free.put(Connection(handle))
+
+    def __call__(self, name: str, start: int, length: int) -> bytes:
+        pipe = self._free.get()
+        try:
+            pipe.send_bytes(encode([name, start, length]))
+            answer = pipe.recv_bytes()
+        finally:
+            self._free.put(pipe)
+        if answer[:1] != b"+":
+            raise OSError(f"{name}: cannot be read")
+        return answer[1:]
 
 
 def connect(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -78,6 +143,7 @@ def connect(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
+            "parquet_metadata_cache": "true",
             "memory_limit": f"{request['memory_mb']}MB",
             "python_enable_replacements": "false",
             "secret_directory": "",
@@ -85,9 +151,10 @@ def connect(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
             "threads": "2",
         }
     )
-    connection.register_filesystem(Files(request["files"]))
+    fetch = Pipes(request["pipes"]) if request["pipes"] else Paths(request["paths"])
+    connection.register_filesystem(Files(request["sizes"], fetch))
     connection.execute(request["views"])
-    names = ", ".join(f"'corpus://{name}'" for name in request["files"])
+    names = ", ".join(f"'corpus://{name}'" for name in request["sizes"])
     connection.execute(f"SET allowed_paths = [{names}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

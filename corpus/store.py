@@ -1,4 +1,4 @@
-"""The corpus: a folder of six append-only Delta tables that any number of processes may write to at once.
+"""The corpus: six append-only Delta tables in one place, that any number of processes may write to at once.
 
 Nothing is changed or deleted. Every write carries an application transaction, an (id, version) pair that Delta records
 with the commit: a batch that is written again is a no-op, and of two writers that read before they write, one loses the
@@ -8,13 +8,15 @@ race and reads again. Does not know how traces are made; `corpus.ledger` brings 
 from __future__ import annotations
 
 import json
-import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from uuid import uuid4
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -23,15 +25,20 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from tracemill.core.errors import CorpusError, InputError
 from tracemill.core.types import Drop, Item, Prompt, Trace, Verdict
 from tracemill.corpus import tables, views
-from tracemill.corpus.disk import durable, first_line, sync_commit
+from tracemill.corpus.place import Place, place_at
 from tracemill.corpus.tables import SCHEMAS, Row
-from tracemill.corpus.upgrade import FORMAT, upgrade
+from tracemill.corpus.upgrade import FORMAT, MARKER, upgrade
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MARKER = "corpus.json"
-_ODD = set("%*?[]\\")  # percent escapes, wildcards, and what is taken for a slash
+TABLE_OPTIONS = {"delta.checkpointInterval": "10"}
+"""deltalake's 100 make every commit read 50 small files on average: 40 ms, where 10 take 18 at the 500th commit."""
+PARQUET = WriterProperties(compression="ZSTD", compression_level=3, statistics_truncate_length=64)
+"""Untruncated, the least and greatest reasoning stand whole in each file's footer, which every query reads."""
+WRITE = "tracemill.write"
+"""Which call wrote a commit, in the commit's own words."""
+_BATCH = 10_000  # rows that are looked up and added at once
 _TRIES = 100  # lost races before giving up; each means that another writer got through
 
 
@@ -39,50 +46,68 @@ _TRIES = 100  # lost races before giving up; each means that another writer got 
 class Corpus:
     """Handle of a corpus; holds no open file, so it may be copied, pickled and shared between threads."""
 
-    root: Path
+    root: Path | str
+    """An absolute folder, or `s3://bucket/prefix`."""
 
     @classmethod
-    def open(cls, root: Path) -> Corpus:
-        """Open the corpus at `root`; a missing or empty folder becomes one. Raises CorpusError."""
-        root = root.expanduser().absolute()
-        if odd := set(str(root)) & _ODD:
-            raise CorpusError(f"{root}: the path has {min(odd)!r} in it, which Delta and DuckDB misread; name another")
-        marker = root / MARKER
-        if not marker.is_file():
-            if root.exists() and not root.is_dir():
-                raise CorpusError(f"{root}: is a file, not a corpus; name a folder")
-            if root.is_dir() and any(root.iterdir()):
-                raise CorpusError(f"{root}: is not a corpus (no {MARKER}) and not empty; name a new folder")
-            with durable(root):
-                root.mkdir(parents=True, exist_ok=True)
-                marker.write_text(json.dumps({"format": FORMAT}))
+    def open(cls, root: Path | str) -> Corpus:
+        """Open the corpus at `root`, a folder or `s3://bucket/prefix`; where nothing is, one is made.
+
+        Raises CorpusError, and SetupError where a package is missing.
+        """
+        place = place_at(root)
+        marker = place.read(MARKER)
+        if marker is not None:
+            upgrade(place, marker)
+        elif place.holds(""):
+            raise CorpusError(f"{place.root}: is not a corpus (no {MARKER}) and not empty; name a new one")
         else:
-            upgrade(root, marker)
+            place.replace(MARKER, json.dumps({"format": FORMAT}).encode())
         for name, schema in SCHEMAS.items():
-            if not (root / name / "_delta_log").is_dir():
-                with durable(root):
-                    DeltaTable.create(root / name, schema, mode="ignore")
-        return cls(root)
+            if not place.holds(f"{name}/_delta_log"):
+                with place.writing(name), suppress(CommitFailedError):  # another process was first
+                    DeltaTable.create(
+                        f"{place.root}/{name}",
+                        schema,
+                        mode="ignore",
+                        configuration=TABLE_OPTIONS,
+                        storage_options=place.options,
+                    )
+        return cls(place.root)
+
+    def check_writable(self) -> None:
+        """Write something that changes nothing. Raises CorpusError where that fails."""
+        self.place.replace(MARKER, json.dumps({"format": FORMAT}).encode())
+
+    @property
+    def place(self) -> Place:
+        """Where it lies; one for each process."""
+        return place_at(self.root)
 
     def delta(self, table: str) -> DeltaTable:
         """The current snapshot of a table. Raises CorpusError."""
-        try:
-            return DeltaTable(self.root / table)
-        except (OSError, DeltaError) as error:
-            raise CorpusError(f"{self.root / table}: cannot be read ({first_line(error)}); is it a corpus?") from error
+        with self.place.reading():
+            return DeltaTable(f"{self.root}/{table}", storage_options=self.place.options)
 
-    def files(self) -> dict[str, list[str]]:
-        """Current Parquet files of every table, with the one that `corpus.upgrade` may have put beside them."""
-        found = {name: sorted(map(unquote, self.delta(name).file_uris())) for name in SCHEMAS}
-        for name, files in found.items():
-            schema = self.root / name / views.SCHEMA
-            files += [str(schema)] if files and schema.is_file() else []
-        return found
+    def files(self) -> dict[str, dict[str, int]]:
+        """Current Parquet files of every table with their sizes in bytes.
+
+        With them the one that `corpus.upgrade` may have put beside them.
+        """
+        with ThreadPoolExecutor(len(SCHEMAS), "files") as loading:
+            return dict(zip(SCHEMAS, loading.map(self._files, SCHEMAS), strict=True))
+
+    def _files(self, table: str) -> dict[str, int]:
+        actions = pa.table(self.delta(table).get_add_actions())
+        sizes = zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True)
+        found = {f"{self.root}/{table}/{path}": size for path, size in sorted(sizes)}
+        schema = self.place.size(f"{table}/{views.SCHEMA}") if found else None
+        return found | ({} if schema is None else {f"{self.root}/{table}/{views.SCHEMA}": schema})
 
     @contextmanager
     def connect(self) -> Iterator[DuckDBPyConnection]:
         """A DuckDB connection for our own SQL, with the views of `corpus.views` over the current files."""
-        with views.connect(self.files(), self.root / "spill") as connection:
+        with views.connect(self.files(), self.place) as connection:
             yield connection
 
     def stream(self, sql: str, values: dict[str, Any]) -> Iterator[Row]:
@@ -99,37 +124,47 @@ class Corpus:
         """The last version written by `app_id` to a table; 0 where there is none."""
         return self.delta(table).transaction_version(app_id) or 0
 
-    def append(self, table: str, rows: pa.Table, app_id: str, version: int) -> bool:
+    def append(self, table: str, rows: pa.Table, app_id: str, version: int, after: int | None = None) -> bool:
         """Append rows as version `version` ≥ 1 of `app_id`; False, and nothing written, if that version is there.
 
-        Once it returns, the rows outlive a power cut. Raises CorpusError.
+        Neither is anything written where the last version is not `after`, if that is given. Once it returns, the rows
+        outlive a power cut. Raises CorpusError.
         """
-        properties = CommitProperties(app_transactions=[Transaction(app_id, version)])
+        place, write, failures = self.place, uuid4().hex, 0
+        properties = CommitProperties(app_transactions=[Transaction(app_id, version)], custom_metadata={WRITE: write})
         for _ in range(_TRIES):
             delta = self.delta(table)
-            if (delta.transaction_version(app_id) or 0) >= version:
-                os.sync()  # a run that was killed may have committed it and not come to sync it
-                return False
-            with durable(self.root / table):
+            last = delta.transaction_version(app_id) or 0
+            if last >= version or (after is not None and last != after):
+                place.sync_all()  # a run that was killed may have committed it and not come to sync it
+                return failures > 0 and any(commit.get(WRITE) == write for commit in delta.history(1000))
+            with place.writing(table):
                 try:
                     write_deltalake(
                         delta,
                         rows,
                         mode="append",
                         commit_properties=properties,
-                        writer_properties=WriterProperties(compression="ZSTD", compression_level=3),
+                        writer_properties=PARQUET,
                     )
-                except CommitFailedError:  # another writer was first: look again
+                except CommitFailedError:  # another writer was first, or this one, and the answer was lost: look again
+                    failures += 1
                     continue
-                sync_commit(self.root / table, delta.version())
+                except (OSError, DeltaError):
+                    failures += 1
+                    if failures >= place.tries:
+                        raise
+                    time.sleep(min(5.0, 0.1 * 2**failures))
+                    continue
+                place.sync_commit(table, delta.version())
                 return True
-        raise CorpusError(f"{self.root / table}: too many writers at once; run again")
+        raise CorpusError(f"{self.root}/{table}: too many writers at once; run again")
 
     def add_prompts(self, prompts: Iterable[Prompt]) -> int:
-        """Add the prompts that are not there yet, by id; returns how many were new."""
+        """Add the prompts that are not there yet, by id; returns how many were new. Holds some thousands at once."""
         created_at = tables.now()
-        rows = {prompt.id: tables.prompt_row(prompt, created_at) for prompt in prompts}
-        return self._insert("prompts", list(rows.values()), "id", "true", {}, "prompts")
+        rows = (tables.prompt_row(prompt, created_at) for prompt in prompts)
+        return self._insert("prompts", rows, "id", "true", {}, "prompts")
 
     def add_verdicts(self, app_id: str, verdicts: Sequence[Verdict], created_at: int) -> None:
         """Append verdicts that were made later than those of the ledger; the caller sees to it that they are new."""
@@ -140,27 +175,37 @@ class Corpus:
     def add_drops(self, job_id: str, policy: str, drops: Iterable[Drop]) -> int:
         """Add the drops of a job under a filter policy; the first drop of a trace stands. Returns how many were new."""
         created_at = tables.now()
-        rows: dict[str, Row] = {}
-        for drop in drops:
-            rows.setdefault(drop.trace_id, tables.drop_row(drop, job_id, policy, created_at))
+        rows = (tables.drop_row(drop, job_id, policy, created_at) for drop in drops)
         where = {"job": job_id, "policy": policy}
         sql = "job_id = $job AND policy = $policy"
-        return self._insert("drops", list(rows.values()), "trace_id", sql, where, f"{job_id}/{policy}")
+        return self._insert("drops", rows, "trace_id", sql, where, f"{job_id}/{policy}")
 
     def _insert(
-        self, table: str, rows: Sequence[Row], key: str, where: str, values: dict[str, Any], app_id: str
+        self, table: str, rows: Iterable[Row], key: str, where: str, values: dict[str, Any], app_id: str
     ) -> int:
-        """Append the rows whose key no row under `where` has yet."""
-        if not rows:
-            return 0
-        data = tables.arrow(table, rows)
+        """Append the rows whose key no row under `where` has yet, the first of each key; a batch at a time."""
+        rest, new = iter(rows), 0
+        while batch := list(islice(rest, _BATCH)):
+            firsts: dict[str, Row] = {}
+            for row in batch:
+                firsts.setdefault(row[key], row)
+            new += self._insert_batch(
+                table, firsts, f"{where} AND {key} IN (SELECT unnest($keys))", key, values, app_id
+            )
+        return new
+
+    def _insert_batch(
+        self, table: str, rows: dict[str, Row], where: str, key: str, values: dict[str, Any], app_id: str
+    ) -> int:
+        data = tables.arrow(table, list(rows.values()))
         for _ in range(_TRIES):
             version = self.last(table, app_id) + 1  # before the files are listed: a write in between is then noticed
-            there = {row[key] for row in self.rows(f"SELECT {key} FROM {table} WHERE {where}", values)}
-            fresh = data.filter(pa.array([row[key] not in there for row in rows], pa.bool_()))
+            found = self.stream(f"SELECT {key} FROM {table} WHERE {where}", values | {"keys": list(rows)})
+            there = {row[key] for row in found}
+            fresh = data.filter(pa.array([name not in there for name in rows], pa.bool_()))
             if fresh.num_rows == 0 or self.append(table, fresh, app_id, version):
                 return int(fresh.num_rows)
-        raise CorpusError(f"{self.root / table}: too many writers at once; run again")
+        raise CorpusError(f"{self.root}/{table}: too many writers at once; run again")
 
     def accepted(self, job_id: str) -> Iterator[Item]:
         """The job's well-formed traces of which every verifier's latest verdict is CORRECT, by prompt id and sample."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,6 +88,11 @@ def now() -> int:
     return micros(datetime.now(UTC))
 
 
+def _row(value: Any) -> Row:
+    """The fields of a dataclass, shallow: `dataclasses.asdict` copies deeply and takes half the ledger's time."""
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
 def _cleaned(row: Row) -> Row:
     return {key: clean(value) if isinstance(value, str) else value for key, value in row.items()}
 
@@ -106,17 +110,18 @@ def prompt_row(prompt: Prompt, created_at: int) -> Row:
 
 
 def trace_row(trace: Trace) -> Row:
-    row = _cleaned(asdict(trace))
-    row |= row.pop("sampling")
-    return row | {"faults": [clean(fault) for fault in trace.faults], "created_at": micros(trace.created_at)}
+    row = _cleaned(_row(trace))
+    del row["sampling"]
+    lists = {name: [clean(one) for one in row[name]] for name in ("faults", "interventions")}
+    return row | _row(trace.sampling) | lists | {"created_at": micros(trace.created_at)}
 
 
 def verdict_row(verdict: Verdict, created_at: int) -> Row:
-    return _cleaned(asdict(verdict) | {"outcome": verdict.outcome.value, "created_at": created_at})
+    return _cleaned(_row(verdict) | {"outcome": verdict.outcome.value, "created_at": created_at})
 
 
 def drop_row(drop: Drop, job_id: str, policy: str, created_at: int) -> Row:
-    return _cleaned(asdict(drop) | {"job_id": job_id, "policy": policy, "created_at": created_at})
+    return _cleaned(_row(drop) | {"job_id": job_id, "policy": policy, "created_at": created_at})
 
 
 def prompt_of(row: Row) -> Prompt:

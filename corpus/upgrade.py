@@ -7,66 +7,55 @@ and keeps what it has finished in its ledger, which the next run takes up.
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import IO
 
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
 
 from tracemill.core.errors import CorpusError
-from tracemill.corpus.disk import durable, sync, sync_commit
+from tracemill.corpus.place import Place
 from tracemill.corpus.tables import SCHEMAS
 from tracemill.corpus.views import SCHEMA
 
+MARKER = "corpus.json"
 FORMAT = 3
 """2: `label_source` and `label` of verdicts, `label` of datasets; 3: `logprobs` and `interventions` of traces."""
 
 _TRIES = 100
 
 
-def upgrade(root: Path, marker: Path) -> None:
+def upgrade(place: Place, marker: bytes) -> None:
     """Add what is missing, then say so in the marker. Again, or twice at once, it is a no-op. Raises CorpusError."""
-    text = marker.read_text()
-    found = json.loads(text)["format"] if text else FORMAT  # it is empty while another process makes the corpus
+    found = json.loads(marker)["format"] if marker else FORMAT  # a version before wrote it in two steps
     if found > FORMAT:
-        raise CorpusError(f"{root}: was written by a newer tracemill (format {found}, this one knows {FORMAT}); update")
+        raise CorpusError(
+            f"{place.root}: was written by a newer tracemill (format {found}, this one knows {FORMAT}); update"
+        )
     if found == FORMAT:
         return
-    with durable(root):
-        for name in SCHEMAS:
-            if (root / name / "_delta_log").is_dir():
-                _add_columns(root / name, name)
-        _put(marker, lambda file: file.write(json.dumps({"format": FORMAT}).encode()))
+    for name in SCHEMAS:
+        if place.holds(f"{name}/_delta_log"):
+            with place.writing(name):
+                _add_columns(place, name)
+    place.replace(MARKER, json.dumps({"format": FORMAT}).encode())
 
 
-def _put(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """The file whole, or what was there before."""
-    handle, fresh = tempfile.mkstemp(prefix=f"_{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        write(file)
-    os.chmod(fresh, 0o644)
-    sync(Path(fresh))
-    os.replace(fresh, path)
-    sync(path.parent)
-
-
-def _add_columns(path: Path, name: str) -> None:
+def _add_columns(place: Place, name: str) -> None:
     for _ in range(_TRIES):
-        table = DeltaTable(path)
+        table = DeltaTable(f"{place.root}/{name}", storage_options=place.options)
         there = {field.name for field in table.schema().fields}
         missing = [field for field in Schema.from_arrow(SCHEMAS[name]).fields if field.name not in there]
         if not missing:
             return
-        _put(path / SCHEMA, lambda file: pq.write_table(SCHEMAS[name].empty_table(), file))
+        empty = io.BytesIO()
+        pq.write_table(SCHEMAS[name].empty_table(), empty)
+        place.replace(f"{name}/{SCHEMA}", empty.getvalue())
         try:
             table.alter.add_columns(missing)
         except CommitFailedError:  # another process was first, with rows or with the columns: look again
             continue
-        sync_commit(path, table.version())
+        place.sync_commit(name, table.version())
         return
-    raise CorpusError(f"{path}: too many writers at once; run again")
+    raise CorpusError(f"{place.root}/{name}: too many writers at once; run again")

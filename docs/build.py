@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +21,11 @@ from tracemill.core import plugins
 from tracemill.core.markup import FAULTS
 from tracemill.core.settings import Settings
 from tracemill.corpus.tables import SCHEMAS
-from tracemill.pipelines import recipe
+from tracemill.factory.engines.fake import FakeOptions
+from tracemill.factory.engines.openai import OpenAIOptions
+from tracemill.factory.engines.replay import ReplayOptions
+from tracemill.factory.strategies.options import AdaptiveOptions
+from tracemill.pipelines import generate_section, recipe, recording_section
 
 REFERENCE = Path(__file__).parent / "reference"
 Page = Iterator[str]
@@ -69,7 +75,12 @@ def _keys(section: type[BaseModel]) -> Page:
         default = "required" if field.is_required() else f"default `{field.get_default(call_default_factory=True)}`"
         if isinstance(field.default, BaseModel | tuple):
             default = "optional"
-        kind = str(field.annotation).replace("typing.", "").replace("tracemill.pipelines.recipe.", "")
+        kind = (
+            str(field.annotation)
+            .replace("typing.", "")
+            .replace("tracemill.pipelines.recipe.", "")
+            .replace("tracemill.pipelines.generate_section.", "")
+        )
         kind = kind.removeprefix("<class '").removesuffix("'>")
         yield f"- `{name}` ({kind}, {default})" + (f": {field.description}" if field.description else "")
 
@@ -81,8 +92,14 @@ def recipe_keys() -> Page:
         "prompts, source reasoning_gym": recipe.ReasoningGymSource,
         "prompts, source jsonl, parquet or datasets": recipe.FileSource,
         "prompts.columns": recipe.ColumnsSection,
+        "prompts, source recording": recording_section.RecordingSource,
+        "prompts.columns of a recording": recording_section.RecordedColumnsSection,
         "prompts.examples": recipe.ExampleSection,
-        "generate": recipe.GenerateSection,
+        "generate": generate_section.GenerateSection,
+        "generate.strategy": generate_section.StrategySection,
+        "generate.retry": generate_section.RetrySection,
+        "generate.budget": generate_section.BudgetSection,
+        "generate.mix": generate_section.MixSection,
         "verify": recipe.VerifySection,
         "verify.majority": recipe.MajoritySection,
         "judge": recipe.JudgeSection,
@@ -92,6 +109,34 @@ def recipe_keys() -> Page:
     for title, section in sections.items():
         yield f"\n## {title}\n\n{(section.__doc__ or '').strip()}\n"
         yield from _keys(section)
+    for title, kind in OPTIONS.items():
+        yield f"\n## {title}\n"
+        yield from _options(kind)
+
+
+OPTIONS = {
+    "generate.strategy.adaptive": AdaptiveOptions,
+    "generate.engine_options, engine openai": OpenAIOptions,
+    "generate.engine_options, engine replay": ReplayOptions,
+    "generate.engine_options, engine fake": FakeOptions,
+}
+"""Options of strategies and engines. Those of vllm are vLLM's own engine arguments."""
+GIVEN = ("model", "concurrency")
+"""Fields of engines' options that are no options: the section has them."""
+
+
+def _options(kind: type) -> Page:
+    """The fields of an options class with the docstrings under them."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef))
+    under = [*body[1:], None]
+    for node, after in zip(body, under, strict=True):
+        if not isinstance(node, ast.AnnAssign) or (name := ast.unparse(node.target)) in GIVEN:
+            continue
+        text = ""
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            text = ": " + " ".join(str(after.value.value).split())
+        default = "required" if node.value is None else f"default `{ast.unparse(node.value)}`"
+        yield f"- `{name}` ({ast.unparse(node.annotation)}, {default}){text}"
 
 
 def commands() -> Page:
@@ -108,6 +153,8 @@ def _walk(command: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield prefix, command
         return
+    if command.invoke_without_command:
+        yield prefix, command
     for name, one in command.commands.items():
         yield from _walk(one, f"{prefix} {name}")
 

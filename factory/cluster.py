@@ -1,4 +1,4 @@
-"""The Ray cluster: joining or starting it, hosting engines in it as actors. Alone imports ray."""
+"""The Ray cluster: joining or starting it, running a job in it that outlives its caller. Engines: `factory.actors`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from tracemill.core.errors import EngineError, SetupError
-from tracemill.core.types import Completion, Request
-from tracemill.factory.engines.vllm import VllmEngine, VllmOptions
 
 NAMESPACE = "tracemill"
 
 
 _connecting = threading.Lock()
+_own = False
+
+
+def is_own() -> bool:
+    """Whether this process started the cluster, which then ends with it."""
+    return _own
 
 
 def connect(address: str | None) -> None:
@@ -61,6 +62,7 @@ def _init_in_a_thread_that_stays(address: str | None) -> None:
 def _init(address: str | None) -> None:
     import ray
 
+    global _own
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # ray 2.60 warns without it
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets any other process take the engine's cores
     where = {"address": address} if address else {"address": "local", "include_dashboard": False}
@@ -69,82 +71,59 @@ def _init(address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         place = f"join the Ray cluster at {address}" if address else "start a local Ray cluster"
         raise SetupError(f"cannot {place}: {str(error).splitlines()[0]}; see: ray status") from error
-
-
-@dataclass(frozen=True, slots=True)
-class RayEngine:
-    """An engine in a Ray actor, as `core.types.Engine`."""
-
-    actor: Any
-
-    async def complete(self, request: Request) -> Completion:
-        done: Completion = await _answer(self.actor.complete.remote(request))
-        return done
-
-
-async def _answer(reference: Any) -> Any:
-    """What the actor returned; Ray's errors become ours, without Ray's remote traceback."""
-    import ray.exceptions as failures
-
-    try:
-        return await reference
-    except failures.RayTaskError as error:
-        cause = error.cause
-        raise cause if isinstance(cause, EngineError) else EngineError(f"engine failed: {cause!r}") from error
-    except failures.RayActorError as error:
-        raise EngineError("the engine's process died; run the same command again to go on") from error
-    except failures.RayError as error:
-        raise EngineError(f"Ray failed: {str(error).splitlines()[0]}; run the same command again to go on") from error
-
-
-@asynccontextmanager
-async def vllm_engine(options: VllmOptions, address: str | None, gpus: float | None) -> AsyncIterator[RayEngine]:
-    """A vLLM replica in a Ray actor, its model loaded; it goes when the block ends.
-
-    `gpus` is what the actor reserves; None reserves one where the cluster has any. Raises EngineError with vLLM's
-    reason when it cannot start.
-    """
-    connect(address)
-    import ray
-
-    if gpus is None:
-        gpus = min(1, ray.cluster_resources().get("GPU", 0))
-    # More calls wait inside than the engine decodes at once, so that it never runs dry between two of ours.
-    remote = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=2 * options.max_num_seqs + 16)(VllmEngine)
-    actor = remote.remote(options)
-    try:
-        await _answer(actor.start.remote())
-        yield RayEngine(actor)
-    finally:
-        ray.kill(actor)
+    _own = address is None
 
 
 LEAVING_S = 15.0
 """How long an actor of the same name may take to end after its work is done."""
 
 
-async def run_and_leave(self: Any, method: str, *arguments: Any) -> None:
+STEADY_S = 60.0
+"""An actor that lived so long is none that always crashes."""
+MOST_PAUSE_S = 10.0
+
+
+async def run_and_leave(self: Any, name: str, method: str, *arguments: Any) -> None:
     """Method that `start_detached` adds: does the work, then ends the actor for good, which frees its name."""
     import ray
 
+    context = ray.get_runtime_context()
+    if context.was_current_actor_reconstructed:
+        await asyncio.sleep(_pause_after_restart(name))
     try:
         await getattr(self, method)(*arguments)
     finally:
-        me = ray.get_runtime_context().current_actor
+        me = context.current_actor
         asyncio.get_running_loop().call_later(0.2, ray.kill, me)  # after this call has returned: it did not fail
+
+
+def _pause_after_restart(name: str) -> float:
+    """Seconds, doubled with each restart of an actor that did not live long, so that one that always crashes is cheap.
+
+    Ray restarts without a pause. The count is kept in the cluster, for the actor's own memory is gone.
+    """
+    from ray.experimental import internal_kv
+
+    key = f"tracemill/restarts/{name}"
+    found = (internal_kv._internal_kv_get(key) or b"0 0").split()
+    count = int(found[0]) + 1 if time.time() - float(found[1]) < STEADY_S else 0
+    pause = min(MOST_PAUSE_S, 0.1 * 2.0**count)
+    internal_kv._internal_kv_put(key, f"{count} {time.time() + pause}".encode())
+    return pause
 
 
 def start_detached(name: str, kind: type, method: str, *arguments: Any, address: str | None, again: bool) -> None:
     """Run one method of a class in a detached actor that ends with it.
 
-    Ray restarts the actor and the method when their process or node dies, so the method must be able to go on. While an
-    actor of that name lives, nothing is started, unless `again` says that its work is done: then its end is waited for.
+    Ray restarts the actor and the method whenever their process or node dies, so the method must be able to go on.
+    While an actor of that name lives, nothing is started, unless `again` says that its work is done: then its end is
+    waited for.
     """
     connect(address)
     import ray
 
     leaving = type(kind.__name__, (kind,), {"run_and_leave": run_and_leave})
-    options = {"name": name, "lifetime": "detached", "num_cpus": 0, "max_restarts": 3, "max_task_retries": 3}
+    options = {"name": name, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
     deadline = time.monotonic() + LEAVING_S
     while True:
         try:
@@ -156,5 +135,5 @@ def start_detached(name: str, kind: type, method: str, *arguments: Any, address:
                 raise EngineError(f"the actor {name} does not end; see: ray list actors") from error
             time.sleep(0.1)
         else:
-            actor.run_and_leave.remote(method, *arguments)
+            actor.run_and_leave.remote(name, method, *arguments)
             return

@@ -17,6 +17,11 @@ from tracemill.core.ids import prompt_id
 from tracemill.core.jsonl import json_rows
 from tracemill.core.types import Prompt
 
+PlacedRow = tuple[str, Mapping[str, Any]]
+"""A row with the place where it stands, for messages: `file:line`, `file row 7`."""
+_BATCH = 256
+"""Rows of a Parquet file that are in memory at once; rows of long chains have 100 KB and more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -59,41 +64,59 @@ def reasoning_gym_prompts(task: str, count: int, seed: int, options: Mapping[str
 
 def jsonl_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
     """One prompt a line, plain or .gz; blank lines are passed over."""
-    with _opened(path, where) as lines:
-        yield from _prompts(json_rows(lines, str(path)), columns, path.name, where)
+    yield from _prompts(jsonl_rows(path, where), columns, path.name, where)
 
 
 def parquet_prompts(path: Path, columns: Columns, where: str) -> Iterator[Prompt]:
-    """One prompt a row of a Parquet file, read in batches."""
+    """One prompt a row of a Parquet file."""
+    yield from _prompts(parquet_rows(path, where), columns, path.name, where)
+
+
+def dataset_prompts(path: Path, split: str, columns: Columns, where: str) -> Iterator[Prompt]:
+    """One prompt a row of a `datasets` folder: written by `save_to_disk`, or data files that `load_dataset` reads."""
+    yield from _prompts(dataset_rows(path, split, where), columns, path.name, where)
+
+
+def jsonl_rows(path: Path, where: str) -> Iterator[PlacedRow]:
+    """The objects of a file, plain or .gz, with their places."""
+    with _opened(path, where) as lines:
+        yield from json_rows(lines, str(path))
+
+
+def parquet_rows(path: Path, where: str) -> Iterator[PlacedRow]:
+    """The rows of a Parquet file with their places, read in batches."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     _require(path, where)
     try:
-        batches = pq.ParquetFile(path).iter_batches(batch_size=1000)
+        file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{where}.path: {path} is not a Parquet file: {str(error).splitlines()[0]}") from error
-    rows = (row for batch in batches for row in batch.to_pylist())
-    placed = ((f"{path} row {number}", row) for number, row in enumerate(rows, 1))
-    yield from _prompts(placed, columns, path.name, where)
+    with file:
+        rows = (row for batch in file.iter_batches(batch_size=_BATCH) for row in batch.to_pylist())
+        yield from ((f"{path} row {number}", row) for number, row in enumerate(rows, 1))
 
 
-def dataset_prompts(path: Path, split: str, columns: Columns, where: str) -> Iterator[Prompt]:
-    """One prompt a row of a `datasets` folder: written by `save_to_disk`, or data files that `load_dataset` reads."""
+def dataset_rows(path: Path, split: str, where: str) -> Iterator[PlacedRow]:
+    """The rows of a `datasets` folder with their places."""
     import datasets
 
     _require(path, where)
     try:
-        saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
-        loaded = datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path))
+        loaded = datasets.load_from_disk(str(path)) if is_saved(path) else datasets.load_dataset(str(path))
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"{where}.path: `datasets` cannot read {path}: {str(error).splitlines()[0]}") from error
     if isinstance(loaded, dict):
         if split not in loaded:
             raise InputError(f"{where}.split: {path} has no split {split!r}{nearest(split, loaded)}")
         loaded = loaded[split]
-    placed = ((f"{path} row {number}", row) for number, row in enumerate(loaded, 1))
-    yield from _prompts(placed, columns, path.name, where)
+    yield from ((f"{path} row {number}", row) for number, row in enumerate(loaded, 1))
+
+
+def is_saved(path: Path) -> bool:
+    """Whether the folder was written by `save_to_disk`."""
+    return any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
 
 
 def _require(path: Path, where: str) -> None:
@@ -109,9 +132,7 @@ def _opened(path: Path, where: str) -> Any:
         raise InputError(f"{where}.path: cannot read {path}: {error.strerror}") from error
 
 
-def _prompts(
-    rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Columns, source: str, where: str
-) -> Iterator[Prompt]:
+def _prompts(rows: Iterable[PlacedRow], columns: Columns, source: str, where: str) -> Iterator[Prompt]:
     """Rows with their places as prompts. Raises InputError for the first one that cannot be."""
     for number, (place, row) in enumerate(rows):
         _check_columns(row, columns, place, where, is_first=number == 0)
@@ -156,8 +177,11 @@ def _row_prompt(row: Mapping[str, Any], columns: Columns, place: str, source: st
 
 
 def _cell(row: Mapping[str, Any], column: str | None) -> str:
-    """The cell's text as it stands; lists and objects (tests) as JSON; "" where it is null or blank."""
-    value = None if column is None else row[column]
+    return "" if column is None else cell_text(row[column])
+
+
+def cell_text(value: Any) -> str:
+    """A cell's text as it stands; lists and objects (tests) as JSON; "" where it is null or blank."""
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False, default=str) if value else ""
     return "" if value is None or not str(value).strip() else str(value)

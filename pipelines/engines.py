@@ -1,53 +1,164 @@
-"""The engines that a recipe asks for, opened for as long as a block lasts: one that makes samples, one that judges."""
+"""The engines that a recipe asks for, opened for as long as a block lasts: those that make samples, one that judges."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.ids import content_id
+from tracemill.core.options import configured
 from tracemill.core.settings import Settings
 from tracemill.core.types import Engine, Message, Request, Sampling
-from tracemill.factory.engines.fake import FakeEngine, last_question
+from tracemill.factory.engines.fake import FakeEngine, FakeOptions, last_question
+from tracemill.factory.engines.openai import OpenAIEngine, OpenAIOptions
+from tracemill.factory.engines.replay import ReplayEngine, ReplayOptions
 from tracemill.factory.engines.vllm import VllmOptions
+from tracemill.factory.engines.vllm_arguments import check_arguments
+from tracemill.factory.forcing import BudgetForcing, ForcedEngine
+from tracemill.factory.hosting import EngineOptions
+from tracemill.factory.local import local_pool
 from tracemill.factory.models import resolve
+from tracemill.factory.pool import Pool
+from tracemill.factory.thinking import ThinkFormat
+from tracemill.pipelines.generate_section import BudgetSection, EngineSection, GenerateSection, MixSection
 from tracemill.pipelines.plan import Plan, judge_of
-from tracemill.pipelines.recipe import GenerateSection, JudgeSection
+from tracemill.pipelines.recipe import JudgeSection
+from tracemill.pipelines.recorded import open_recording
+from tracemill.pipelines.strategies import adaptive_options
 from tracemill.verifiers.judge import Judge
 
 
 def check_model(plan: Plan, settings: Settings) -> None:
-    """Raises SetupError or InputError where a model of the recipe is not to be had. Quick: loads nothing."""
-    if plan.recipe.generate.engine == "vllm":
-        resolve(plan.recipe.generate.model, settings.cache)
-    section = plan.judge_section
-    if section is not None and section.engine == "vllm":
-        resolve(section.model, settings.cache, "judge.model")
+    """Raises SetupError or InputError where an engine of the recipe is not to be had. Quick: loads nothing."""
+    sections: list[tuple[EngineSection, str]] = [*engine_sections(plan.recipe.generate)]
+    if plan.judge_section is not None:
+        sections.append((plan.judge_section, "judge"))
+    adaptive_options(plan)
+    if plan.recipe.generate.budget is not None:
+        _forcing(plan.recipe.generate.budget)
+    for section, where in sections:
+        place = f"{where}.engine_options"
+        if section.engine == "vllm":
+            resolve(section.model, settings.cache, f"{where}.model")
+            check_arguments(section.engine_options, place)
+        elif section.engine == "openai":
+            _server(section, place)
+        elif section.engine == "fake":
+            _fake(section, place)
+        elif section.engine == "replay":
+            configured(ReplayOptions, section.engine_options, place, "replay")
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """One engine of a job's mix."""
+
+    pool: Pool
+    engine: Engine
+    """What is asked for samples: the pool, or budget forcing that asks it."""
+    model: str
+    """What its traces are filed under."""
+    weight: float = 1.0
+    thinking: str | None = None
+    """Its think format, where it is not that of the recipe."""
+
+    def format_of(self, asked: ThinkFormat) -> ThinkFormat:
+        """The format that this engine is asked in, with the same worked examples."""
+        return asked if self.thinking is None else ThinkFormat.named(self.thinking, asked.examples)
+
+
+def pick(makers: Sequence[Maker], seed: int, prompt_id: str, sample: int) -> int:
+    """Place of the engine that makes this sample: drawn by weight, and always the same one."""
+    if len(makers) == 1:
+        return 0
+    left = int(content_id("mix", seed, prompt_id, sample)[:13], 16) / 16**13 * sum(maker.weight for maker in makers)
+    for at, maker in enumerate(makers):
+        left -= maker.weight
+        if left < 0:
+            return at
+    return len(makers) - 1
 
 
 @asynccontextmanager
-async def open_engine(plan: Plan, settings: Settings, durable: int) -> AsyncIterator[Engine]:
-    """A ready engine. `durable` is the number of samples already there."""
-    section = plan.recipe.generate
-    if section.engine == "fake":
-        yield FakeEngine()
-        return
-    from tracemill.factory import cluster
+async def open_makers(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Maker, ...]]:
+    """The engines of the recipe's mix, ready."""
+    generate = plan.recipe.generate
+    async with AsyncExitStack() as stack:
+        makers = []
+        for section, where in engine_sections(generate):
+            pool = await stack.enter_async_context(_open(section, settings, where, plan))
+            engine: Engine = pool
+            if generate.budget is not None:
+                engine = ForcedEngine(pool, _forcing(generate.budget))
+            thinking = section.thinking if isinstance(section, MixSection) else None
+            makers.append(Maker(pool, engine, section.model_name, section.weight, thinking))
+        yield tuple(makers)
 
-    options = VllmOptions(
-        model=resolve(section.model, settings.cache),
+
+def engine_sections(generate: GenerateSection) -> list[tuple[GenerateSection | MixSection, str]]:
+    """The engines that make samples, each with the field of the recipe that holds it."""
+    mix = [(section, f"generate.mix[{at}]") for at, section in enumerate(generate.mix)]
+    return [(generate, "generate"), *mix]
+
+
+def _forcing(section: BudgetSection) -> BudgetForcing:
+    return configured(BudgetForcing, section.model_dump(), "generate.budget", "budget")
+
+
+@asynccontextmanager
+async def _open(
+    section: EngineSection, settings: Settings, where: str, plan: Plan | None = None
+) -> AsyncIterator[Pool]:
+    """The pool of one engine. `plan` is that of the job whose samples it makes; a judge's has none."""
+    place = f"{where}.engine_options"
+    async with AsyncExitStack() as stack:
+        if section.engine == "replay":
+            assert plan is not None  # a judge cannot be one
+            replaying = configured(ReplayOptions, section.engine_options, place, "replay")
+            recording = await asyncio.to_thread(open_recording, plan.recordings, plan.recorded)
+            pool = local_pool(ReplayEngine(stack.enter_context(recording), replaying), section.concurrency)
+        elif section.engine == "openai":
+            server = OpenAIEngine(_server(section, place))
+            await server.start()
+            stack.push_async_callback(server.close)
+            pool = local_pool(server, section.concurrency)
+        elif section.engine == "fake" and section.replicas is None:
+            fake = _fake(section, place).build()
+            await fake.start()
+            pool = local_pool(fake, section.concurrency)
+        else:
+            from tracemill.factory.actors import open_pool
+
+            options = _hosted(section, settings, where, plan)
+            pool = open_pool(options, settings.ray_address, section.gpus, section.replicas, settings.engine_idle_s)
+        yield await stack.enter_async_context(pool)
+
+
+def _hosted(section: EngineSection, settings: Settings, where: str, plan: Plan | None) -> EngineOptions:
+    """What an engine in Ray actors is started from. Raises InputError."""
+    if section.engine == "fake":
+        return _fake(section, f"{where}.engine_options")
+    return VllmOptions(
+        model=resolve(section.model, settings.cache, f"{where}.model"),
         max_num_seqs=section.concurrency,
-        reproducible=section.reproducible,
-        # A resumed run must not draw the same unseeded samples again.
-        seed=int(content_id("engine", plan.job_id, section.seed, durable)[:7], 16),
+        reproducible=plan is not None and plan.recipe.generate.reproducible,
         extra=section.engine_options,
     )
-    async with cluster.vllm_engine(options, settings.ray_address, section.gpus) as engine:
-        yield engine
+
+
+def _fake(section: EngineSection, place: str) -> FakeOptions:
+    return configured(FakeOptions, section.engine_options, place, "fake", {"concurrency": section.concurrency})
+
+
+def _server(section: EngineSection, place: str) -> OpenAIOptions:
+    """How the server of an `openai` engine is reached. Raises InputError."""
+    given = {"model": section.model, "concurrency": section.concurrency}
+    return configured(OpenAIOptions, section.engine_options, place, "openai", given)
 
 
 @asynccontextmanager
@@ -88,18 +199,13 @@ async def open_judge(
     """
     if shared is not None:
         yield await _ready(section, shared, seed)
-    elif section.engine == "fake":
-        yield await _ready(section, FakeEngine(script=compares_texts), seed)
+        return
+    if section.engine == "fake":
+        opening = local_pool(FakeEngine(script=compares_texts), section.concurrency)
     else:
-        from tracemill.factory import cluster
-
-        options = VllmOptions(
-            model=resolve(section.model, settings.cache, "judge.model"),
-            max_num_seqs=section.concurrency,
-            extra=section.engine_options,
-        )
-        async with cluster.vllm_engine(options, settings.ray_address, section.gpus) as engine:
-            yield await _ready(section, engine, seed)
+        opening = _open(section, settings, "judge")
+    async with opening as pool:
+        yield await _ready(section, pool, seed)
 
 
 async def _ready(section: JudgeSection, engine: Engine, seed: int | None) -> Judge:

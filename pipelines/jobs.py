@@ -1,24 +1,27 @@
 """The store of jobs: which recipes were run, in what state they are, how far they are. SQLite or PostgreSQL by URL.
 
-Traces and verdicts are in the corpus; what stands here is only what a person or the service asks of a job.
+Traces and verdicts are in the corpus; what stands here is only what a person or the service asks of a job. Every change
+of state is one conditional UPDATE, so that of two at once one does nothing; which order a state allows is
+`pipelines.orders`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Literal, cast
 
-from sqlalchemy import JSON, DateTime, String, Text, create_engine, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from tracemill.core.errors import InputError, NotFound, SetupError, nearest
-from tracemill.pipelines.generation import Progress
+from tracemill.core.errors import NotFound, SetupError, nearest
+from tracemill.pipelines.job_table import JobRow, open_database
+from tracemill.pipelines.progress import Progress
 from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.references import ReferenceCheck
 
@@ -27,13 +30,54 @@ Runner = Literal["command", "service"]
 
 
 class JobState(StrEnum):
-    """queued → running → finished, failed or stopped; from the last two a second run goes on."""
+    """queued → running → finished, failed, stopped, paused or cancelled; submitted again, each of them goes on."""
 
     QUEUED = "queued"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
     STOPPED = "stopped"
+    """By a signal to the command that ran it."""
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+
+
+class Order(StrEnum):
+    """What a person may ask of a job."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    HARVEST = "harvest"
+    """Stop now, keep and select from what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a job has taken in all its runs."""
+
+    samples: int = 0
+    correct: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    """Of generation, by the clock."""
+    gpu_seconds: float = 0.0
+    """GPUs times the seconds that replicas held them."""
+
+    def with_run(self, progress: Progress) -> Totals:
+        """These and what one more run has taken so far."""
+        return Totals(
+            samples=self.samples + progress.new,
+            correct=self.correct + progress.correct,
+            prompt_tokens=self.prompt_tokens + progress.prompt_tokens,
+            completion_tokens=self.completion_tokens + progress.completion_tokens,
+            seconds=round(self.seconds + progress.seconds, 1),
+            gpu_seconds=round(self.gpu_seconds + progress.gpu_seconds, 1),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,113 +93,144 @@ class Job:
     error: str | None
     created_at: datetime
     updated_at: datetime
+    requested: Order | None = None
+    """An order that who runs it has not carried out yet."""
+    harvested: bool = False
+    """Finished before all its samples were made, because it was asked to: `progress` says how many there are."""
+    corpus: str | None = None
+    """Where its traces are; None until it has run."""
 
-
-class _Table(DeclarativeBase):
-    pass
-
-
-class _JobRow(_Table):
-    __tablename__ = "jobs"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), index=True)
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    runner: Mapped[str] = mapped_column(String(16))
-    recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
-    progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    error: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    @property
+    def totals(self) -> Totals:
+        """Of all its runs, as far as they were written down."""
+        stored = self.progress.get("totals", {})
+        return Totals(**{field.name: stored[field.name] for field in fields(Totals) if field.name in stored})
 
 
 class JobStore:
-    """Jobs in an SQL database. Opening it makes the table where it is missing."""
+    """Jobs in an SQL database. Opening it makes the table where it is missing, and its new columns."""
 
     def __init__(self, url: str) -> None:
         """Raises InputError for a bad URL and SetupError for a database that cannot be reached."""
-        try:
-            parsed = make_url(url)
-            if parsed.get_backend_name() == "sqlite" and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(parsed)
-            _Table.metadata.create_all(self._engine)
-        except (ArgumentError, ImportError) as error:
-            raise InputError(f"TRACEMILL_JOBS_URL: {error}") from error
-        except (SQLAlchemyError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise SetupError(f"cannot open the jobs store {url}: {reason}; set TRACEMILL_JOBS_URL") from error
+        self._engine = open_database(url)
+        weakref.finalize(self, self._engine.dispose)
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        """A session whose failures are one line."""
+        """A transaction whose failures are one line."""
         try:
-            with Session(self._engine) as session:
+            with Session(self._engine) as session, session.begin():
                 yield session
+        except IntegrityError:
+            raise
         except SQLAlchemyError as error:
             reason = str(error).splitlines()[0]
             raise SetupError(f"the jobs store fails: {reason}; see TRACEMILL_JOBS_URL") from error
 
     def submit(self, job_id: str, recipe: Recipe, runner: Runner) -> tuple[Job, bool]:
         """Queue a job. One that is queued or running stays as it is, which the second value says."""
-        now = datetime.now(UTC)
-        with self._session() as session, session.begin():
-            row = session.get(_JobRow, job_id)
-            if row is None:
-                row = _JobRow(id=job_id, name=recipe.name, runner=runner, progress={}, created_at=now)
+        plain = recipe.model_dump(mode="json")
+        queued = self._insert(job_id, recipe.name, runner, plain)
+        queued = queued or self.requeue(job_id, runner, [state for state in JobState if state not in ACTIVE], plain)
+        job = self.get(job_id)
+        assert job is not None  # a row is never deleted
+        return job, queued
+
+    def _insert(self, job_id: str, name: str, runner: Runner, recipe: dict[str, Any]) -> bool:
+        now = self._now()
+        moments = {"created_at": now, "updated_at": now, "submitted_at": now}
+        row = JobRow(id=job_id, name=name, state=JobState.QUEUED, runner=runner, recipe=recipe, progress={}, **moments)
+        if self.get(job_id) is not None:
+            return False
+        try:
+            with self._session() as session:
                 session.add(row)
-            queued = row.state not in (JobState.QUEUED, JobState.RUNNING)
-            if queued:
-                row.state, row.error, row.runner = JobState.QUEUED, None, runner
-            row.recipe, row.updated_at = recipe.model_dump(mode="json"), now
-            session.flush()
-            return _job(row), queued
+        except IntegrityError:  # submitted twice at the same moment
+            return False
+        return True
 
-    def set_state(self, job_id: str, state: JobState, error: str | None = None) -> None:
-        """Record a change of state, with the one-line reason where it failed."""
-        with self._session() as session, session.begin():
-            row = session.get_one(_JobRow, job_id)
-            row.state, row.error, row.updated_at = state, error, datetime.now(UTC)
+    def requeue(
+        self,
+        job_id: str,
+        runner: Runner,
+        states: Collection[JobState],
+        recipe: dict[str, Any] | None = None,
+        requested: Order | None = None,
+    ) -> bool:
+        """Queue a job that is in one of these states again, with an order where one is given."""
+        values: dict[str, Any] = {"error": None, "harvested": False} | ({} if recipe is None else {"recipe": recipe})
+        values |= {"runner": runner, "requested": requested, "submitted_at": self._now()}
+        return self._change(job_id, states, state=JobState.QUEUED, **values)
 
-    def set_progress(self, job_id: str, progress: Progress) -> None:
-        """Record where a job stands."""
-        plain = {
-            "total": progress.total,
-            "durable": progress.durable,
-            "new": progress.new,
-            "correct": progress.correct,
-            "refused": dict(progress.refused),
-            "completion_tokens": progress.completion_tokens,
-            "tokens_per_s": round(progress.tokens_per_s, 1),
-            "eta_s": None if progress.eta_s is None else round(progress.eta_s),
-        }
-        self._add_progress(job_id, plain)
+    def start(self, job_id: str, recipe: Recipe, runner: Runner, corpus: str) -> Job | None:
+        """Record that the caller, who holds the job's ledger, runs it. None where it was paused or cancelled before."""
+        values: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "runner": runner, "corpus": corpus}
+        is_ours = self._change(job_id, ACTIVE, state=JobState.RUNNING, error=None, **values)
+        return self.get(job_id) if is_ours else None
+
+    def request(self, job: Job, order: Order | None) -> bool:
+        """Ask it of a job, or (None) withdraw what was asked; not where state or request are no more those of `job`."""
+        return self._change(job.id, [job.state], was=job.requested or "", requested=order)
+
+    def move(self, job_id: str, states: Collection[JobState], to: JobState, error: str | None = None) -> bool:
+        """A job that nobody runs changes its state; False where it is in none of these states (any more)."""
+        return self._change(job_id, states, state=to, error=error, requested=None)
+
+    def end(
+        self, job_id: str, to: JobState, error: str | None = None, harvested: bool = False, order: Order | None = None
+    ) -> bool:
+        """Record how a run ended. False where it had ended, or `order`, because of which it did, does not stand."""
+        ended: dict[str, Any] = {"state": to, "error": error, "harvested": harvested, "requested": None}
+        return self._change(job_id, ACTIVE, was=order, **ended)
+
+    def _change(self, job_id: str, states: Collection[JobState], was: str | None = None, **values: Any) -> bool:
+        """Change the row where it is in one of these states and `was` ("" for nothing) is what is requested."""
+        change = update(JobRow).where(JobRow.id == job_id, JobRow.state.in_(states))
+        if was is not None:
+            change = change.where(func.coalesce(JobRow.requested, "") == was)
+        with self._session() as session:
+            done = session.execute(change.values(updated_at=datetime.now(UTC), **values))
+            return cast("CursorResult[Any]", done).rowcount == 1
+
+    def _now(self) -> datetime:
+        """Later than every submission before, so that there is a newest one whatever the clock does."""
+        with self._session() as session:
+            last = session.scalar(select(func.max(func.coalesce(JobRow.submitted_at, JobRow.created_at))))
+        now = datetime.now(UTC)
+        return now if last is None else max(now, _in_utc(last) + timedelta(microseconds=1))
+
+    def set_progress(self, job_id: str, progress: Progress, earlier: Totals = Totals()) -> None:
+        """Record where a job stands; `earlier` is what it had taken before this run."""
+        self.add_progress(job_id, {**progress.plain(), "totals": asdict(earlier.with_run(progress))})
 
     def set_references(self, job_id: str, found: ReferenceCheck) -> None:
         """Record what the check of the job's references has found."""
-        self._add_progress(job_id, {"references": asdict(found)})
+        self.add_progress(job_id, {"references": asdict(found)})
 
-    def _add_progress(self, job_id: str, plain: Mapping[str, Any]) -> None:
-        with self._session() as session, session.begin():
-            row = session.get_one(_JobRow, job_id)
+    def add_progress(self, job_id: str, plain: Mapping[str, Any]) -> None:
+        """Put these figures in place of those of the same name. Only who runs the job calls it."""
+        with self._session() as session:
+            row = session.get_one(JobRow, job_id)
             row.progress, row.updated_at = {**(row.progress or {}), **plain}, datetime.now(UTC)
 
     def get(self, job_id: str) -> Job | None:
         """The job of that id."""
         with self._session() as session:
-            row = session.get(_JobRow, job_id)
+            row = session.get(JobRow, job_id)
             return None if row is None else _job(row)
 
     def list(self, *states: JobState) -> list[Job]:
-        """Jobs, newest first; only those in the given states where some are given."""
-        query = select(_JobRow).order_by(_JobRow.created_at.desc(), _JobRow.id)
+        """Jobs, the last submitted first; only those in the given states where some are given."""
+        submitted = func.coalesce(JobRow.submitted_at, JobRow.created_at)
+        query = select(JobRow).order_by(submitted.desc(), JobRow.id)
         if states:
-            query = query.where(_JobRow.state.in_(states))
+            query = query.where(JobRow.state.in_(states))
         with self._session() as session:
             return [_job(row) for row in session.scalars(query)]
 
 
 def newest_job(name: str, store: JobStore) -> Job:
-    """The newest job of that name. Raises NotFound where there is none."""
+    """The job of that name that was submitted last. Raises NotFound where there is none."""
     jobs = store.list()
     for job in jobs:
         if job.name == name:
@@ -169,7 +244,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _job(row: _JobRow) -> Job:
+def _job(row: JobRow) -> Job:
     return Job(
         id=row.id,
         name=row.name,
@@ -180,4 +255,7 @@ def _job(row: _JobRow) -> Job:
         error=row.error,
         created_at=_in_utc(row.created_at),
         updated_at=_in_utc(row.updated_at),
+        requested=None if row.requested is None else Order(row.requested),
+        harvested=bool(row.harvested),
+        corpus=row.corpus,
     )

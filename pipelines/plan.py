@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,18 +12,16 @@ from tracemill.core.errors import InputError
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.types import Filter, Prompt, Sieve, Verifier
 from tracemill.factory import sources
+from tracemill.factory.recording import Source as Recorded
+from tracemill.factory.recording import Survey
 from tracemill.factory.thinking import Example, ThinkFormat
-from tracemill.pipelines.recipe import FileSource, JudgeSection, ReasoningGymSource, Recipe
+from tracemill.pipelines.identity import job_id
+from tracemill.pipelines.recipe import FileSource, JudgeSection, ReasoningGymSource, Recipe, Source
+from tracemill.pipelines.recorded import Judgeable
+from tracemill.pipelines.recording_section import RecordingSource
 from tracemill.pipelines.references import can_vote, needs_reference
+from tracemill.pipelines.tasks import Tasks
 from tracemill.verifiers.judge import Judge
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One prompt of the job with the format that it is asked in."""
-
-    prompt: Prompt
-    thinking: ThinkFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Plan:
 
     recipe: Recipe
     job_id: str
-    tasks: tuple[Task, ...]
+    tasks: Tasks
     merged: int
     """Prompts that stood in the sources more than once."""
     judges: Mapping[str, tuple[Verifier, ...]]
@@ -42,6 +41,8 @@ class Plan:
     """Id of the filters with their options and versions."""
     judge_section: JudgeSection | None
     """The model that judges, where a verifier of the plan asks one."""
+    recorded: Survey
+    """How many completions the recipe's recordings hold of each prompt; empty where it has none."""
 
     def with_judge(self, judge: Judge) -> Plan:
         """The plan with a judge that has its engine."""
@@ -53,33 +54,22 @@ class Plan:
 
     @property
     def samples(self) -> int:
-        """Samples that the job asks for."""
-        return len(self.tasks) * self.recipe.generate.samples
+        """Samples that the job asks for; an adaptive strategy may ask for fewer or, of some prompts, for more."""
+        return sum(self.limits(self.recipe.generate.samples))
 
+    def limits(self, most: int) -> array[int]:
+        """Most samples of each prompt: `most`, or what is recorded of it where nothing else makes samples."""
+        generate = self.recipe.generate
+        if any(engine.engine != "replay" for engine in (generate, *generate.mix)):
+            return array("L", [most]) * len(self.tasks)
+        return array("L", (min(most, self.recorded.count(prompt_id)) for prompt_id in self.tasks.ids()))
 
-def job_id(recipe: Recipe, prompts: Iterable[Prompt]) -> str:
-    """The same name, prompts, generation settings and verifiers are the same job, which a second run goes on with.
-
-    Prompts count by content, not by file name: a corrected reference is another job, so that no trace that was judged
-    against the old one is left in its data set. Filters and selection are left out: they can change, and the job's
-    traces are sifted again without generating. So is `verify.majority`, whose verdicts are made from stored traces.
-    The judge's settings count where a verifier asks it.
-    """
-    prompts = list(prompts)
-    parts = {
-        "name": recipe.name,
-        "generate": recipe.generate.model_dump(mode="json", exclude={"concurrency", "gpus"}),
-        "verify": recipe.verify.model_dump(mode="json", exclude=_aside(recipe)),
-        "examples": [[one.model_dump() for one in source.examples] for source in recipe.prompts],
-    }
-    if Judge.name in (*recipe.verify.also, *(prompt.verifier for prompt in prompts)) and recipe.judge is not None:
-        parts["judge"] = recipe.judge.model_dump(mode="json", exclude={"concurrency", "gpus"})
-    return content_id("job", canonical_json(parts), *sorted(prompt.id for prompt in prompts))
-
-
-def _aside(recipe: Recipe) -> set[str]:
-    """Keys of `verify` that are no part of the job; without options a job is what it was before there were any."""
-    return {"majority"} if recipe.verify.options else {"majority", "options"}
+    @property
+    def recordings(self) -> Iterator[Recorded]:
+        """What `engine: replay` gives back."""
+        for at, source in enumerate(self.recipe.prompts):
+            if isinstance(source, RecordingSource):
+                yield source.recording(f"prompts[{at}]")
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -87,32 +77,35 @@ def make_plan(recipe: Recipe) -> Plan:
     _check_votes(recipe)
     also = {name: _verifier(recipe, name, f"verify.also[{at}]") for at, name in enumerate(recipe.verify.also)}
     sifters = _sifters(recipe)
-    tasks: dict[str, Task] = {}
-    total = 0
+    tasks = Tasks()
+    survey = Survey()
+    merged = 0
     for at, source in enumerate(recipe.prompts):
         examples = tuple(Example(e.prompt, e.reasoning, e.answer) for e in source.examples)
         thinking = ThinkFormat.named(recipe.generate.thinking, examples)
-        for prompt in _read(recipe, source, f"prompts[{at}]"):
-            total += 1
-            tasks.setdefault(prompt.id, Task(prompt, thinking))
+        for prompt in _read(recipe, source, survey, f"prompts[{at}]"):
+            merged += not tasks.add(prompt, thinking)
+    tasks.seal()
     if not tasks:
         raise InputError("prompts: the sources hold no prompt")
     judges = {
         name: (_verifier(recipe, name, "verifier"), *(other for key, other in also.items() if key != name))
-        for name in sorted({task.prompt.verifier for task in tasks.values()})
+        for name in sorted(tasks.verifiers)
     }
-    _check_also(recipe, (task.prompt for task in tasks.values()), judges)
+    if recipe.verify.also:
+        _check_also(recipe, tasks.prompts(), judges)
     _check_use(recipe, {one.name for chain in judges.values() for one in chain})
     return Plan(
         recipe=recipe,
-        job_id=job_id(recipe, (task.prompt for task in tasks.values())),
-        tasks=tuple(tasks.values()),
-        merged=total - len(tasks),
+        job_id=job_id(recipe, tasks, survey.digest),
+        tasks=tasks,
+        merged=merged,
         judges=judges,
         filters=tuple(sifter for sifter in sifters if isinstance(sifter, Filter)),
         sieves=tuple(sifter for sifter in sifters if isinstance(sifter, Sieve)),
         policy=policy(recipe),
         judge_section=recipe.judge if Judge.name in {one.name for chain in judges.values() for one in chain} else None,
+        recorded=survey,
     )
 
 
@@ -203,10 +196,30 @@ def policy(recipe: Recipe) -> str:
     return content_id("policy", *sections, *(sifter.version for sifter in _sifters(recipe)))
 
 
-def _read(recipe: Recipe, source: ReasoningGymSource | FileSource, where: str) -> Iterator[Prompt]:
+def _read(recipe: Recipe, source: Source, survey: Survey, where: str) -> Iterator[Prompt]:
     if isinstance(source, ReasoningGymSource):
         yield from sources.reasoning_gym_prompts(source.task, source.count, source.seed, source.options, where)
-        return
+    elif isinstance(source, RecordingSource):
+        yield from _read_recording(recipe, source, survey, where)
+    else:
+        yield from _read_file(recipe, source, where)
+
+
+def _read_recording(recipe: Recipe, source: RecordingSource, survey: Survey, where: str) -> Iterator[Prompt]:
+    """Prompts without gold answer are let in: a set may be mixed, and their traces are undecided, which is counted."""
+    verifiers: dict[str, Verifier] = {}
+    judgeable = Judgeable(where)
+    for prompt in survey.prompts(source.recording(where)):
+        if prompt.verifier not in verifiers:
+            verifiers[prompt.verifier] = _verifier(recipe, prompt.verifier, f"{where}.verifier")
+        own = verifiers[prompt.verifier]
+        if recipe.verify.majority is None or not can_vote(own):
+            judgeable.look(prompt, own)
+        yield prompt
+    judgeable.check()
+
+
+def _read_file(recipe: Recipe, source: FileSource, where: str) -> Iterator[Prompt]:
     verifier = _verifier(recipe, source.verifier, f"{where}.verifier")
     votes = recipe.verify.majority is not None and can_vote(verifier)
     columns = sources.Columns(

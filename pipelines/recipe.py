@@ -10,30 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tracemill.core.errors import InputError, nearest
-from tracemill.core.markup import MARKUPS
 from tracemill.corpus.selection import Selection
+from tracemill.pipelines.generate_section import EngineSection, GenerateSection
+from tracemill.pipelines.recording_section import RecordingSource
+from tracemill.pipelines.section import Section, short_form
 
 SHIPPED = Path(__file__).parent / "recipes"
-
-
-class Section(BaseModel):
-    """A part of a recipe: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for key in data:
-                if key not in cls.model_fields:
-                    hint = nearest(str(key), cls.model_fields).replace("{", "{{").replace("}", "}}")
-                    raise PydanticCustomError("unknown_key", f"unknown key {str(key)!r}{hint}")
-        return data
 
 
 class ExampleSection(Section):
@@ -75,44 +61,7 @@ class FileSource(Section):
     examples: tuple[ExampleSection, ...] = Field((), description="worked examples shown before each question")
 
 
-class GenerateSection(Section):
-    """How samples are drawn. All but `concurrency` and `gpus` is part of the job's identity."""
-
-    engine: Literal["vllm", "fake"] = Field("vllm", description="`fake` answers sums without a model, to try a recipe")
-    model: str = Field("smollm2-135m", description="packaged model, folder, or owner/name")
-    thinking: str = Field("r1", description="think format: r1, r1_zero, boxed, native")
-    samples: int = Field(8, gt=0, description="samples a prompt")
-    temperature: float = Field(0.7, ge=0)
-    top_p: float = Field(0.95, gt=0, le=1)
-    top_k: int = Field(0, ge=0, description="0 considers all tokens")
-    max_tokens: int = Field(1024, gt=0, description="longest completion, in tokens")
-    reproducible: bool = Field(False, description="seed every sample by itself; costs throughput")
-    seed: int = Field(0, description="seed that the samples' seeds are made from")
-    concurrency: int = Field(128, gt=0, description="sequences that the engine decodes at once")
-    gpus: float | None = Field(None, ge=0, description="GPUs that the engine reserves; unset: 1 if the cluster has any")
-    engine_options: dict[str, Any] = Field({}, description="further vLLM engine arguments by their own names")
-
-    @model_validator(mode="after")
-    def _no_second_name(self) -> GenerateSection:
-        own = {"model": "model", "seed": "seed", "max_num_seqs": "concurrency"}
-        if self.reproducible:
-            own["enable_chunked_prefill"] = "reproducible"
-        for name in self.engine_options:
-            if name in own:
-                raise PydanticCustomError("own_field", f"engine_options.{name} is set by generate.{own[name]}")
-        return self
-
-    @property
-    def model_name(self) -> str:
-        """What traces are filed under: a trace of the fake engine must not pass for a model's."""
-        return "fake" if self.engine == "fake" else self.model
-
-    @field_validator("thinking")
-    @classmethod
-    def _known_format(cls, value: str) -> str:
-        if value not in MARKUPS:
-            raise PydanticCustomError("think_format", f"unknown think format {value!r}{nearest(value, MARKUPS)}")
-        return value
+Source = ReasoningGymSource | FileSource | RecordingSource
 
 
 class MajoritySection(Section):
@@ -135,38 +84,31 @@ class VerifySection(Section):
     majority: MajoritySection | None = Field(None, description="labels for prompts without gold answer")
 
 
-class JudgeSection(Section):
+class JudgeSection(EngineSection):
     """The model that judges; a prompt's verifier or one of `verify.also` must be `judge`.
 
     All but `concurrency` and `gpus` is part of the job's identity. One engine makes and judges where `engine` and
     `model` are those of `generate`, and `gpus` and `engine_options` are unset or the same.
     """
 
-    engine: Literal["vllm", "fake"] = Field("vllm", description="`fake` compares texts, to try a recipe")
+    engine: Literal["vllm", "openai", "fake"] = Field("vllm", description="`fake` compares texts, to try a recipe")
     model: str = Field("", description="packaged model, folder, or owner/name; no default, for it decides")
+    concurrency: int = Field(64, gt=0, description="judgements made at once")
     prompt: str = Field("", description="own prompt with {data} and {request} in it, instead of the shipped one")
     max_tokens: int = Field(1024, gt=0, description="longest judgement, in tokens; thinking models need more")
     temperature: float = Field(0.0, ge=0)
     constrained: bool = Field(
         False, description="let it write nothing but a judgement; not for models that think first"
     )
-    concurrency: int = Field(64, gt=0, description="judgements made at once")
-    gpus: float | None = Field(None, ge=0, description="GPUs that its engine reserves; 0.5 each to share one")
-    engine_options: dict[str, Any] = Field({}, description="further vLLM engine arguments by their own names")
 
     @model_validator(mode="after")
     def _model_is_named(self) -> JudgeSection:
-        if self.engine == "vllm" and not self.model:
+        if self.engine != "fake" and not self.model:
             raise PydanticCustomError("judge_model", "name the model that judges: model: …")
         for name, own in {"model": "model", "max_num_seqs": "concurrency"}.items():
             if name in self.engine_options:
                 raise PydanticCustomError("own_field", f"engine_options.{name} is set by judge.{own}")
         return self
-
-    @property
-    def model_name(self) -> str:
-        """What stands in the verdicts' version."""
-        return "fake" if self.engine == "fake" else self.model
 
 
 class FilterSection(Section):
@@ -177,13 +119,8 @@ class FilterSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        if isinstance(data, str):
-            return {"name": data}
-        if isinstance(data, Mapping) and "name" not in data and len(data) == 1:
-            (name, options) = next(iter(data.items()))
-            return {"name": str(name), "options": options or {}}
-        return data
+    def _short(cls, data: Any) -> Any:
+        return short_form(data)
 
 
 class SelectSection(Section):
@@ -211,12 +148,26 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="name of the job and of its data set")
     description: str = ""
-    prompts: tuple[Annotated[ReasoningGymSource | FileSource, Field(discriminator="source")], ...] = Field(min_length=1)
+    prompts: tuple[Annotated[Source, Field(discriminator="source")], ...] = Field(min_length=1)
     generate: GenerateSection = GenerateSection()
     verify: VerifySection = VerifySection()
     judge: JudgeSection | None = None
     filters: tuple[FilterSection, ...] = (FilterSection(name="exact_duplicates"),)
     select: SelectSection = SelectSection()
+
+    @model_validator(mode="after")
+    def _replay_has_recordings(self) -> Recipe:
+        """Replaying is all or nothing: a prompt without recorded completions would get no sample."""
+        if all(one.engine != "replay" for one in (self.generate, *self.generate.mix)):
+            return self
+        for at, source in enumerate(self.prompts):
+            if not isinstance(source, RecordingSource):
+                raise PydanticCustomError(
+                    "replay", f"engine replay gives back what is recorded, and prompts[{at}] is no recording"
+                )
+        if self.generate.budget is not None or self.generate.retry or self.generate.mix:
+            raise PydanticCustomError("replay", "engine replay goes with no budget, retry or mix: it generates nothing")
+        return self
 
 
 def parse(data: Any, origin: str = "recipe") -> Recipe:
@@ -238,7 +189,7 @@ def parse(data: Any, origin: str = "recipe") -> Recipe:
 
 def _field_path(loc: tuple[int | str, ...]) -> str:
     """prompts[0].task: pydantic's location without the names of the union's members."""
-    members = {"reasoning_gym", "jsonl", "parquet", "datasets"}
+    members = {"reasoning_gym", "jsonl", "parquet", "datasets", "recording"}
     path = ""
     for at, part in enumerate(loc):
         if isinstance(part, int):

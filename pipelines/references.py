@@ -102,7 +102,8 @@ def check_references(
 def check_lines(found: ReferenceCheck) -> Iterator[str]:
     """What a person should know of it; nothing where all is well."""
     if found.missing:
-        yield f"{found.missing:,} of {found.prompts:,} prompts have no gold answer: samples vote (verify.majority)"
+        which = f"{found.missing:,} of {found.prompts:,} prompts have no gold answer"
+        yield f"{which}: undecided, unless samples vote (verify.majority)"
     if found.bad:
         shown = "; ".join(
             f"{_short(bad.reference)} of {bad.question!r} ({bad.reason}, prompt {bad.prompt_id})"

@@ -1,6 +1,7 @@
 """Walks one job through the rooms: prompts → generation → majority labels → rejudging → sifting → selection → funnel.
 
 The same function serves the command line and the service. What was durable when an earlier run ended is not made again.
+Knows nothing of the store of jobs (`pipelines.running`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.ledger import Ledger
 from tracemill.corpus.selection import DatasetVersion, select
 from tracemill.corpus.store import Corpus
-from tracemill.pipelines.engines import check_model, open_engine, open_plan_judge
-from tracemill.pipelines.generation import Generation, Progress
+from tracemill.pipelines.brake import Brakes
+from tracemill.pipelines.engines import check_model, open_makers, open_plan_judge
+from tracemill.pipelines.generation import Generation
 from tracemill.pipelines.majority import Labelled, label
 from tracemill.pipelines.plan import Plan
+from tracemill.pipelines.progress import Progress
 from tracemill.pipelines.references import ReferenceCheck, check_references
 from tracemill.pipelines.rejudging import settle, unsettled
 from tracemill.pipelines.sifting import sift
@@ -41,6 +44,8 @@ class Result:
     """Figures of this run's generation; None where every sample was there already."""
     labelled: Labelled | None
     """What became of prompts without gold; None where the recipe has no `verify.majority`."""
+    harvested: bool = False
+    """Whether generation was ended before all samples were made, because it was asked to."""
 
 
 @dataclass
@@ -57,40 +62,72 @@ class Watch:
 
 async def run_job(plan: Plan, settings: Settings, watch: Watch) -> Result:
     """Run a job to its end. Cancel it to stop: every durable sample stays, and the next run goes on from there."""
-    check_model(plan, settings)
     corpus = Corpus.open(settings.corpus)
     with Ledger.open(corpus, plan.job_id) as ledger:
+        result = await run_held(plan, settings, watch, corpus, ledger, Brakes())
+    assert result is not None  # nobody has the brakes
+    return result
+
+
+async def run_held(
+    plan: Plan, settings: Settings, watch: Watch, corpus: Corpus, ledger: Ledger, brakes: Brakes
+) -> Result | None:
+    """`run_job` for one who holds the ledger; None where it was told to stop."""
+    check_model(plan, settings)
+    made = _Made()
+    async with brakes.stop.block():
         async with AsyncExitStack() as engines:
-            progress, judge = await _generate(plan, settings, watch, corpus, ledger, engines)
-            ledger.commit()
+            generation = await asyncio.to_thread(Generation, plan, ledger, watch.on_progress)
+            if not generation.is_complete:
+                async with brakes.harvest.block():
+                    await _generate(generation, settings, watch, corpus, engines, made)
+            if made.judge is None:
+                await engines.aclose()
+            await asyncio.to_thread(ledger.commit)
             labelled = await _label(plan, corpus, watch)
-            await _judge_again(plan, settings, watch, corpus, judge, engines)
-    watch.on_stage("sifting")
-    await asyncio.to_thread(sift, plan, corpus)
+            await _judge_again(plan, settings, watch, corpus, made.judge, engines)
+        watch.on_stage("sifting")
+        await _stoppable(lambda stopped: sift(plan, corpus))
+    if brakes.stop.has_ended:
+        return None
     watch.on_stage("selecting")
     name, selection = plan.recipe.name, plan.recipe.select.selection()
     dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy, name, selection)
-    counted = await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy, dataset)
-    return Result(job_id=plan.job_id, funnel=counted, dataset=dataset, progress=progress, labelled=labelled)
+    return Result(
+        job_id=plan.job_id,
+        funnel=await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy, dataset),
+        dataset=dataset,
+        progress=made.progress,
+        labelled=labelled,
+        harvested=brakes.harvest.has_ended,
+    )
+
+
+@dataclass
+class _Made:
+    """What there is of the generation, wherever it was ended."""
+
+    progress: Progress | None = None
+    judge: Judge | None = None
+    """With its engine, which is open still."""
 
 
 async def _generate(
-    plan: Plan, settings: Settings, watch: Watch, corpus: Corpus, ledger: Ledger, engines: AsyncExitStack
-) -> tuple[Progress | None, Judge | None]:
-    """Make the missing samples. A judge's engine stays open for what is judged after it; another is closed."""
-    generation = Generation(plan, ledger, watch.on_progress)
-    missing = sum(1 for _ in generation.missing())
-    if not missing:
-        return None, None
+    generation: Generation, settings: Settings, watch: Watch, corpus: Corpus, engines: AsyncExitStack, made: _Made
+) -> None:
+    """Make the missing samples. A judge's engine stays open for what is judged after it."""
+    await asyncio.sleep(0)  # where the brake is pulled already, nothing is done
+    plan = generation.plan
     await _check_prompts(plan, corpus, watch)
     watch.on_stage("loading")
-    engine = await engines.enter_async_context(open_engine(plan, settings, plan.samples - missing))
-    judge = await engines.enter_async_context(open_plan_judge(plan, settings, engine))
+    makers = await engines.enter_async_context(open_makers(plan, settings))
+    judge = await engines.enter_async_context(open_plan_judge(plan, settings, makers[0].pool))
     watch.on_stage("generating")
-    progress = await generation.run(engine, judge)
-    if judge is None:
-        await engines.aclose()
-    return progress, judge
+    made.judge = judge
+    try:
+        await generation.run(makers, judge)
+    finally:
+        made.progress = generation.progress()
 
 
 async def _label(plan: Plan, corpus: Corpus, watch: Watch) -> Labelled | None:

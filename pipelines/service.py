@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from tracemill.core.errors import InputError, Locked, NotFound, SetupError, TracemillError, nearest
+from tracemill.core.errors import InputError, NotFound, TracemillError, nearest
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
-from tracemill.corpus.ledger import is_running
 from tracemill.corpus.store import Corpus
 from tracemill.factory import cluster
+from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import check_model
-from tracemill.pipelines.generation import Progress
-from tracemill.pipelines.jobs import Job, JobState, JobStore
-from tracemill.pipelines.plan import make_plan
+from tracemill.pipelines.jobs import ACTIVE, Job, JobState, JobStore, Order
+from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.recipe import FileSource, Recipe
+from tracemill.pipelines.recording_section import RecordingSource
 from tracemill.pipelines.report import dataset_of
-from tracemill.pipelines.runner import Watch, run_job
-
-PROGRESS_EVERY_S = 1.0
+from tracemill.pipelines.runner import Watch
+from tracemill.pipelines.running import reason_of, run_stored
 
 ENGINE_OPTIONS = (
     "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "dtype",
@@ -43,39 +39,24 @@ OWN_OPTIONS = (("code", "tier"),)
 class JobRunner:
     """The actor that runs one job and writes its state and progress to the store."""
 
-    async def run(self, job_id: str, recipe: Mapping[str, Any], settings: Settings) -> None:
+    async def run(self, job_id: str, settings: Settings) -> None:
         """Runs to the end; a failure of the job is a state, not an exception."""
         store = JobStore(settings.jobs_url)
         try:
-            plan = await asyncio.to_thread(lambda: make_plan(recipes.parse(recipe)))
-            if plan.job_id != job_id:
-                raise InputError("the prompt files have changed since the job was submitted; submit the recipe again")
-            store.set_state(job_id, JobState.RUNNING)
-            watch = Watch(
-                on_progress=_progress_writer(job_id, store),
-                on_references=lambda found: store.set_references(job_id, found),
-            )
-            await run_job(plan, settings, watch)
-        except Locked:
-            return  # another process runs it and writes its state
+            plan = await asyncio.to_thread(stored_plan, known_job(job_id, store))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job must not look as if it ran
-            reason = str(error) if isinstance(error, TracemillError) else f"{type(error).__name__}: {error}"
-            store.set_state(job_id, JobState.FAILED, reason)
-        else:
-            store.set_state(job_id, JobState.FINISHED)
+            store.end(job_id, JobState.FAILED, reason_of(error))
+            return
+        with contextlib.suppress(Exception):  # which `run_stored` has recorded; one that is locked runs elsewhere
+            await run_stored(plan, settings, Watch(), store, "service")
 
 
-def _progress_writer(job_id: str, store: JobStore) -> Callable[[Progress], None]:
-    last = 0.0
-
-    def on_progress(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PROGRESS_EVERY_S or progress.durable == progress.total:
-            last = time.monotonic()
-            with contextlib.suppress(SetupError):  # the next one will do; samples matter more
-                store.set_progress(job_id, progress)
-
-    return on_progress
+def stored_plan(job: Job) -> Plan:
+    """The plan of a job's stored recipe. Raises InputError where its prompts are no more what they were."""
+    plan = make_plan(recipes.parse(job.recipe))
+    if plan.job_id != job.id:
+        raise InputError("the prompt files have changed since the job was submitted; submit the recipe again")
+    return plan
 
 
 def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
@@ -83,18 +64,25 @@ def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
     recipe = _within(recipe, settings.prompts)
     plan = make_plan(recipe)
     check_model(plan, settings)
-    job, queued = store.submit(plan.job_id, recipe, "service")
-    if queued or not is_running(settings.corpus, job.id):
-        # A row that says `running` with nobody holding the ledger was left by a process that was killed.
-        _start(job, settings, again=queued)
-    return job
+    given = orders.submit(plan.job_id, recipe, "service", settings, store)
+    if given.is_to_run:
+        _start_queued(given.job, settings, store)
+    return given.job
+
+
+def order(what: Order, job_id: str, settings: Settings, store: JobStore) -> Job:
+    """Give an order to a job, and start what it takes. Raises NotFound, or Conflict where its state forbids it."""
+    given = orders.give(what, known_job(job_id, store), "service", settings, store)
+    if given.is_to_run:
+        _start_queued(given.job, settings, store)
+    return orders.seen(given.job, settings)
 
 
 def _within(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its files inside `folder`, for it comes from outside. Raises InputError for anything else."""
     root, sources = folder.resolve(), []
     for at, source in enumerate(recipe.prompts):
-        if isinstance(source, FileSource):
+        if isinstance(source, FileSource | RecordingSource):
             path = (root / source.path).resolve()
             if not path.is_relative_to(root):
                 raise InputError(f"prompts[{at}].path: {source.path} is not in {folder} (TRACEMILL_PROMPTS)")
@@ -116,15 +104,25 @@ def _within(recipe: Recipe, folder: Path) -> Recipe:
 
 def resume_unfinished(settings: Settings, store: JobStore) -> list[Job]:
     """Start again what was queued or running when the service or its cluster ended. Returns those jobs."""
-    jobs = [job for job in store.list(JobState.QUEUED, JobState.RUNNING) if job.runner == "service"]
+    jobs = [job for job in store.list(*ACTIVE) if job.runner == "service"]
     for job in jobs:
         _start(job, settings, again=False)
     return jobs
 
 
+def _start_queued(job: Job, settings: Settings, store: JobStore) -> None:
+    """Start what the caller has queued: a job is never left waiting for a runner that does not come."""
+    try:
+        _start(job, settings, again=True)
+    except TracemillError as error:
+        if store.move(job.id, [JobState.QUEUED], JobState.FAILED, str(error)):
+            raise
+        # Its actor had died, and Ray's next one has found it queued.
+
+
 def _start(job: Job, settings: Settings, again: bool) -> None:
     cluster.start_detached(
-        f"job-{job.id}", JobRunner, "run", job.id, job.recipe, settings, address=settings.ray_address, again=again
+        f"job-{job.id}", JobRunner, "run", job.id, settings, address=settings.ray_address, again=again
     )
 
 

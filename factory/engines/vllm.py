@@ -1,4 +1,4 @@
-"""One replica of a model on vLLM's AsyncLLM. Knows nothing of Ray; `factory.cluster` hosts it as an actor.
+"""One replica of a model on vLLM's AsyncLLM. Knows nothing of Ray; `factory.actors` hosts it.
 
 On the CPU backend (0.32.0) a seeded request dies when its prefill is split, and loses its seed beside unseeded ones
 (vllm issue 51226): a `reproducible` engine therefore runs without chunked prefill and takes seeded requests only.
@@ -6,13 +6,18 @@ On the CPU backend (0.32.0) a seeded request dies when its prefill is split, and
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+import re
+import secrets
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tracemill.core.errors import EngineError, RefusedRequest
+from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
 from tracemill.core.types import Completion, Message, Request
+from tracemill.factory.figures import EngineStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +29,27 @@ class VllmOptions:
     max_num_seqs: int
     """Sequences decoded at once."""
     reproducible: bool = False
-    seed: int = 0
-    """Seed of the engine's own generator, which unseeded requests share."""
+    """It takes requests with a seed of their own, and no others. Otherwise the engine draws a seed at each start, so
+    that a run that goes on after a death does not draw the same samples again."""
     max_model_len: int | None = None
     """Longest prompt and completion together, in tokens; the model's own limit where unset."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further vLLM engine arguments by their own names."""
+
+    @property
+    def concurrency(self) -> int:
+        """Sequences decoded at once."""
+        return self.max_num_seqs
+
+    @property
+    def devices(self) -> int:
+        """GPUs that one engine spans."""
+        sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+        return math.prod(int(self.extra.get(name) or 1) for name in sizes)
+
+    def build(self) -> VllmEngine:
+        """The engine, not yet started."""
+        return VllmEngine(self)
 
 
 CPU_ARGUMENTS = {
@@ -58,9 +78,9 @@ def engine_arguments(options: VllmOptions) -> dict[str, Any]:
     return {
         "model": options.model,
         "max_num_seqs": options.max_num_seqs,
-        "seed": options.seed % 2**31,
+        "seed": 0 if options.reproducible else secrets.randbits(31),
         "enable_prefix_caching": True,
-        "disable_log_stats": True,
+        "disable_log_stats": True,  # ours are kept all the same; this is vLLM's own log
         **arguments,
         **options.extra,
     }
@@ -83,8 +103,34 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+def control_tokens(special: Sequence[str]) -> re.Pattern[str] | None:
+    """What to take out of a model's text by hand, because leaving it to vLLM would take out its reasoning marks too.
+
+    vLLM leaves out the tokens that a tokenizer calls special. In DeepSeek-R1 and Qwen3 <think> is an added token and
+    not special; some tokenizers call it special (Magistral's [THINK] likewise). None where no mark is among them.
+    """
+    control = [token for token in special if not _MARK.fullmatch(token)]
+    return re.compile("|".join(map(re.escape, control)) or "(?!)") if len(control) < len(special) else None
+
+
+_MARK = re.compile(r"[<\[]/?(?:think|answer)[>\]]", re.IGNORECASE)
+
+
+def kill_with_this_process(pids: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Have these processes killed when this one ends, however it ends.
+
+    vLLM's engine process does not notice that its parent was killed: it would keep its GPU's memory, and the replica
+    could not start again. A shell waits for the end of a pipe that only this process holds open.
+    """
+    kill = "trap '' INT TERM HUP; read -r line; kill -9 " + " ".join(map(str, pids)) + " 2>/dev/null"
+    return subprocess.Popen(["sh", "-c", kill], stdin=subprocess.PIPE, start_new_session=True)
+
+
 class VllmEngine:
     """Completes requests on one vLLM replica, once started. Lives on one event loop."""
+
+    _llm: Any
+    _stats: Callable[[], EngineStats]
 
     def __init__(self, options: VllmOptions) -> None:
         self._options = options
@@ -92,25 +138,72 @@ class VllmEngine:
     async def start(self) -> None:
         """Load the model. Raises EngineError with vLLM's reason when it cannot be; a constructor would hide it."""
         prepare_environment()
+        import psutil  # vLLM needs it too
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        from tracemill.factory.engines.vllm_stats import StatKeeper, total
+
+        keepers: list[StatKeeper] = []
+
+        def keeper(config: Any, index: int = 0) -> StatKeeper:
+            keepers.append(StatKeeper(config, index))
+            return keepers[-1]
+
+        self._stats = lambda: total(keepers)
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(self._options)))
+            arguments = AsyncEngineArgs(**engine_arguments(self._options))
+            self._llm = AsyncLLM.from_engine_args(arguments, stat_loggers=[keeper])
         except Exception as error:  # vLLM raises anything here
             raise EngineError(f"vLLM cannot start {self._options.model}: {_one_line(error)}") from error
+        self._guard = kill_with_this_process([one.pid for one in psutil.Process().children(recursive=True)])
         self._tokenizer = self._llm.get_tokenizer()
+        self._control = control_tokens(self._tokenizer.all_special_tokens)
+
+    def stats(self) -> EngineStats:
+        """What vLLM says of itself."""
+        return self._stats()
+
+    def stop(self) -> None:
+        """End vLLM's processes."""
+        self._llm.shutdown()
 
     async def complete(self, request: Request) -> Completion:
-        """One sample. Raises RefusedRequest for a request that can never work, EngineError when the engine is dead."""
+        """One sample. Raises RefusedRequest for a request that can never work, EngineDied when the engine is dead.
+
+        Log probabilities are those of the model's own distribution, before temperature, top_p and top_k.
+        """
         from vllm import TokensPrompt
         from vllm.exceptions import VLLMClientError
-        from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
         if (request.sampling.seed is not None) != self._options.reproducible:
             raise EngineError("seeded and unseeded requests must not share an engine: set `reproducible`")
         text = self._rendered(request)
-        sampling = SamplingParams(
+        raw = isinstance(request.prompt, str)
+        tokens = TokensPrompt(prompt_token_ids=self._tokenizer.encode(text, add_special_tokens=raw))
+        for is_last in (False, True):
+            try:
+                outputs = [one async for one in self._llm.generate(tokens, self._sampling(request), request.id)]
+            except (VLLMClientError, ValueError) as error:
+                raise RefusedRequest(_one_line(error)) from error
+            except Exception as error:  # EngineDeadError, EngineGenerateError: the boundary to vLLM
+                failure = _one_line(error.__cause__ or error)
+                if self._llm.errored:
+                    raise EngineDied(f"vLLM died: {failure}") from error
+            else:
+                best = outputs[-1].outputs[0]  # FINAL_ONLY: there is one
+                if best.finish_reason in ("stop", "length"):
+                    return self._completion(request, text, outputs[-1], best)
+                failure = f"it ended the request with {best.finish_reason!r}"  # its text is no sample
+            if is_last:
+                break
+        raise RefusedRequest(f"vLLM failed twice at this request: {failure}")
+
+    def _sampling(self, request: Request) -> Any:
+        """vLLM's sampling parameters of a request."""
+        from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+
+        return SamplingParams(
             temperature=request.sampling.temperature,
             top_p=request.sampling.top_p,
             top_k=request.sampling.top_k,
@@ -118,29 +211,29 @@ class VllmEngine:
             seed=request.sampling.seed,
             stop=list(request.stop),
             include_stop_str_in_output=True,
+            skip_special_tokens=self._control is None,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            logprobs=0 if request.logprobs else None,
+            flat_logprobs=request.logprobs,
             structured_outputs=StructuredOutputsParams(json=request.json_schema) if request.json_schema else None,
         )
-        raw = isinstance(request.prompt, str)
-        tokens = TokensPrompt(prompt_token_ids=self._tokenizer.encode(text, add_special_tokens=raw))
-        try:
-            outputs = [output async for output in self._llm.generate(tokens, sampling, request.id)]
-        except (VLLMClientError, ValueError) as error:
-            raise RefusedRequest(_one_line(error)) from error
-        except Exception as error:  # EngineDeadError, EngineGenerateError: the boundary to vLLM
-            raise EngineError(f"vLLM failed: {_one_line(error)}") from error
-        output = outputs[-1]  # FINAL_ONLY: there is one
-        best = output.outputs[0]
-        if best.finish_reason not in ("stop", "length"):
-            raise EngineError(f"vLLM ended a request with {best.finish_reason!r}")  # its text is no sample
+
+    def _completion(self, request: Request, asked: str, output: Any, best: Any) -> Completion:
+        """Our completion of vLLM's output. `asked` is the text that it went on from."""
         # A chat template may open the reasoning itself (R1 distillates); what it opened belongs to the text.
-        opened = "<think>\n" if not request.prefill and text.rstrip().endswith("<think>") else ""
+        opened = "<think>\n" if not request.prefill and asked.rstrip().endswith("<think>") else ""
+        text = best.text if self._control is None else self._control.sub("", best.text)
+        logprobs = None
+        if request.logprobs:
+            places = best.logprobs.start_indices  # the sampled token is the first at each position
+            logprobs = tuple(best.logprobs.logprobs[place] for place in places)
         return Completion(
             request_id=request.id,
-            text=opened + best.text,
+            text=opened + text,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(best.token_ids),
             finish_reason=best.finish_reason,
+            logprobs=logprobs,
         )
 
     def _rendered(self, request: Request) -> str:

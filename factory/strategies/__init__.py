@@ -1,1 +1,4 @@
-"""Strategies: how many samples a prompt gets, and when to stop. Each implements `strategy.Strategy`."""
+"""Strategies: how many samples a prompt gets, and when to stop. Each implements `strategy.Strategy`.
+
+`fixed`, `adaptive` (with `options`, `evidence`, `goal`, `states`) and `retry`, which wraps one of them.
+"""

@@ -38,12 +38,17 @@ class Result:
 class Strategy(Protocol):
     """Decides what to draw. `tell` is called once for each draw, in the order of the draws."""
 
-    lookahead: int | None
-    """How many draws may be out before the oldest one's result is told; None: a result is told as soon as it is known,
-    in any order, because no decision depends on another prompt's results."""
+    @property
+    def lookahead(self) -> int | None:
+        """How many draws may be out before the oldest one's result is told; None: a result is told as soon as it is
+        known, in any order, because no decision depends on another prompt's results."""
 
     def next(self) -> Draw | None:
         """The next sample; None where nothing is to be drawn with what is known so far."""
 
     def tell(self, draw: Draw, result: Result) -> bool:
-        """Take in a result. True where this prompt is settled: nothing more of it will be drawn."""
+        """Take in a result. True where this prompt is settled: nothing more of it will be drawn.
+
+        A prompt can also come to its end without this (a budget that is spent, a kind of prompt that turns out to be
+        hopeless); the job's end is a `next` that draws nothing while nothing is out.
+        """

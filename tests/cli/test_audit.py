@@ -25,7 +25,7 @@ def goldless(tracemill: Command, tmp_path: Path) -> str:
     )
     ran = tracemill("run", str(recipe))
     assert ran.code == 0, ran.err
-    assert "20 of 20 prompts have no gold answer: samples vote (verify.majority)" in ran.out
+    assert "20 of 20 prompts have no gold answer: undecided, unless samples vote (verify.majority)" in ran.out
     assert "20 of 20 prompts without gold answer were labelled by majority" in ran.out
     return "goldless"
 

@@ -14,10 +14,8 @@ import pytest
 from rich.console import Console
 
 from tracemill.cli.corpus import print_table
-from tracemill.cli.progress import figures
 from tracemill.corpus.sql import QueryResult
 from tracemill.pipelines import recipe as recipes
-from tracemill.pipelines.generation import Progress
 
 Command = Callable[..., Any]
 Recipe = Callable[..., str]
@@ -276,24 +274,3 @@ def test_verify_says_that_it_waits_for_rows(tracemill: Command, monkeypatch: pyt
     done = tracemill("verify")
     assert done.err.startswith("reading rows from standard input, to Ctrl-D; --input FILE reads a file\n")
     assert json.loads(done.out)["outcome"] == "correct"
-
-
-def test_figures_say_what_they_count() -> None:
-    resumed = Progress(
-        100, durable=90, new=40, correct=10, refused={}, prompt_tokens=0, completion_tokens=800, seconds=8.0
-    )
-    assert figures(resumed) == "100 tokens/s  10 correct of 40 new (25.0%)  ETA 0:02"
-    first = Progress(
-        100, durable=40, new=40, correct=10, refused={}, prompt_tokens=0, completion_tokens=800, seconds=8.0
-    )
-    assert figures(first) == "100 tokens/s  10 correct (25.0%)  ETA 0:12"
-
-
-@pytest.mark.parametrize(
-    ("total", "new", "is_told"),
-    [(384, 1, False), (384, 37, False), (384, 38, True), (20, 7, False), (20, 8, True), (10**6, 64, True)],
-)
-def test_there_is_no_eta_before_a_few_samples_are_done(total: int, new: int, is_told: bool) -> None:
-    before = 1000
-    progress = Progress(total + before, before + new, new, 0, {}, 0, 0, seconds=28.4)
-    assert (progress.eta_s is not None) == is_told

@@ -29,7 +29,7 @@ def wait_for_samples(count: int) -> None:
     """Until so many samples are durable in the write-ahead file or the tables."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        segments = list(settings().corpus.glob("ledger/*/*.jsonl"))
+        segments = list(Path(settings().corpus).glob("ledger/*/*.jsonl"))
         if sum(segment.read_bytes().count(b"\n") for segment in segments) >= count:
             return
         time.sleep(0.002)
@@ -43,7 +43,7 @@ def trace_ids() -> list[str]:
 def durable_lines() -> set[str]:
     """Ids in the write-ahead file after a kill; the last line may be torn."""
     found: set[str] = set()
-    for segment in settings().corpus.glob("ledger/*/*.jsonl"):
+    for segment in Path(settings().corpus).glob("ledger/*/*.jsonl"):
         whole = segment.read_text(errors="replace").rpartition("\n")[0]
         found.update(re.findall(r'"id": ?"([0-9a-f]{32})"', whole))
     return found

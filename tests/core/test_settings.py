@@ -15,7 +15,9 @@ def test_the_environment_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TRACEMILL_NO_SUCH_SETTING", "1")
     assert settings().corpus == Path("/data/corpus")
     monkeypatch.delenv("TRACEMILL_CORPUS")
-    assert settings().corpus.parts[-2:] == ("tracemill-data", "corpus")
+    assert settings().corpus == Path("tracemill-data/corpus").absolute()
+    monkeypatch.setenv("TRACEMILL_CORPUS", "s3://bucket/corpus")
+    assert settings().corpus == "s3://bucket/corpus"
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "seventy"), ("SQL_SECONDS", "0"), ("SQL_ROWS", "-1")])

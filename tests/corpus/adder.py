@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from tests.corpus.conftest import Build
 
@@ -11,7 +10,7 @@ from tracemill.corpus.store import Corpus
 
 
 def main(root: str, first: str, last: str) -> None:
-    corpus = Corpus.open(Path(root))
+    corpus = Corpus.open(root)
     new = [
         corpus.add_prompts([Build.prompt(n) for n in range(start, start + 5)])
         for start in range(int(first), int(last), 5)

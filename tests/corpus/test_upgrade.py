@@ -15,19 +15,20 @@ from tracemill.core.errors import CorpusError
 from tracemill.core.types import Outcome
 from tracemill.corpus import tables
 from tracemill.corpus.ledger import Ledger
+from tracemill.corpus.place import place_at
 from tracemill.corpus.selection import Selection, find, select
 from tracemill.corpus.sql import query
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import SCHEMAS
-from tracemill.corpus.upgrade import FORMAT
+from tracemill.corpus.upgrade import FORMAT, MARKER
 
 NEW = {"verdicts": ("label_source", "label"), "datasets": ("label",)}
 
 
-def write_format_1(root: Path, build: Any, samples: int = 4) -> None:
+def write_format_1(root: Path | str, build: Any, samples: int = 4) -> None:
     """What version 0.1.0 left: five tables without the new columns, and a segment that it had not yet committed."""
-    root.mkdir()
-    (root / "corpus.json").write_text('{"format": 1}')
+    place = place_at(root)
+    place.replace(MARKER, b'{"format": 1}')
     prompt = build.prompt(1)
     traces = [build.trace(prompt, sample) for sample in range(samples)]
     rows = {
@@ -43,15 +44,17 @@ def write_format_1(root: Path, build: Any, samples: int = 4) -> None:
     for name, values in rows.items():
         fields = [field for field in SCHEMAS[name] if field.name not in NEW.get(name, ())]
         schema = pa.schema(fields)
-        DeltaTable.create(root / name, schema)
+        uri = f"{root}/{name}"
+        DeltaTable.create(uri, schema, storage_options=place.options)
         if values:
-            write_deltalake(root / name, pa.Table.from_pylist(values, schema=schema), mode="append")
+            rows_of = pa.Table.from_pylist(values, schema=schema)
+            write_deltalake(uri, rows_of, mode="append", storage_options=place.options)
 
 
-def test_it_reads_as_it_was_and_takes_new_rows(tmp_path: Path, build: Any) -> None:
-    write_format_1(tmp_path / "corpus", build)
-    corpus = Corpus.open(tmp_path / "corpus")
-    assert json.loads((tmp_path / "corpus" / "corpus.json").read_text()) == {"format": FORMAT}
+def test_it_reads_as_it_was_and_takes_new_rows(root: Path | str, build: Any) -> None:
+    write_format_1(root, build)
+    corpus = Corpus.open(root)
+    assert json.loads(place_at(root).read(MARKER) or b"") == {"format": FORMAT}
     sql = "SELECT DISTINCT label_source, label FROM verdicts"
     assert corpus.rows(sql, {}) == [{"label_source": "gold", "label": None}]
     assert query(corpus.root, sql, seconds=30, memory_mb=1024, rows=10).rows == [("gold", None)]
@@ -65,7 +68,7 @@ def test_it_reads_as_it_was_and_takes_new_rows(tmp_path: Path, build: Any) -> No
     assert [(row["label_source"], row["label"]) for row in corpus.rows(labels, {})] == [("gold", None)] * 4 + [
         ("majority", "2")
     ]
-    again = Corpus.open(tmp_path / "corpus")
+    again = Corpus.open(root)
     assert again.delta("verdicts").version() == corpus.delta("verdicts").version(), "nothing more to add"
 
 
@@ -75,7 +78,7 @@ def test_a_segment_of_the_earlier_version_is_taken_up(tmp_path: Path, build: Any
     trace = build.trace(build.prompt(1), 7)
     ledger = Ledger.open(corpus, "job")
     ledger.record([(trace, [build.verdict(trace)])])
-    (segment,) = (corpus.root / "ledger" / "job").glob("*.jsonl")
+    (segment,) = (tmp_path / "corpus" / "ledger" / "job").glob("*.jsonl")
     record = json.loads(segment.read_bytes()[9:])
     for verdict in record["verdicts"]:
         del verdict["label_source"], verdict["label"]
@@ -86,14 +89,14 @@ def test_a_segment_of_the_earlier_version_is_taken_up(tmp_path: Path, build: Any
     assert corpus.verdicts(trace.id) == [build.verdict(trace)]
 
 
-def test_many_open_it_at_once_while_another_writes(tmp_path: Path, build: Any) -> None:
-    write_format_1(tmp_path / "corpus", build)
+def test_many_open_it_at_once_while_another_writes(root: Path | str, build: Any) -> None:
+    write_format_1(root, build)
     start, failures = threading.Barrier(8), []
 
     def work(number: int) -> None:
         try:
             start.wait()
-            corpus = Corpus.open(tmp_path / "corpus")
+            corpus = Corpus.open(root)
             trace = build.trace(build.prompt(1), 0, job_id=f"job-{number}")
             corpus.add_verdicts(f"job-{number}", [build.verdict(trace, Outcome.WRONG)], tables.now())
         except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
@@ -105,14 +108,14 @@ def test_many_open_it_at_once_while_another_writes(tmp_path: Path, build: Any) -
     for thread in threads:
         thread.join()
     assert failures == []
-    corpus = Corpus.open(tmp_path / "corpus")
+    corpus = Corpus.open(root)
     names = [field.name for field in corpus.delta("verdicts").schema().fields]
     assert names == SCHEMAS["verdicts"].names
     assert corpus.rows("SELECT count(*) AS n FROM verdicts", {}) == [{"n": 12}]
 
 
-def test_a_corpus_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    Corpus.open(tmp_path / "corpus")
-    (tmp_path / "corpus" / "corpus.json").write_text('{"format": 99}')
+def test_a_corpus_of_a_later_version_is_refused(root: Path | str) -> None:
+    Corpus.open(root)
+    place_at(root).replace(MARKER, b'{"format": 99}')
     with pytest.raises(CorpusError, match=rf"was written by a newer tracemill \(format 99, this one knows {FORMAT}\)"):
-        Corpus.open(tmp_path / "corpus")
+        Corpus.open(root)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import psutil
 
 import pytest
 import pytest_asyncio
@@ -11,12 +14,14 @@ import pytest_asyncio
 from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.settings import settings
 from tracemill.core.types import Message, Request, Sampling
-from tracemill.factory.cluster import RayEngine, vllm_engine
+from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.vllm import VllmOptions
 from tracemill.factory.models import model_folder
+from tracemill.factory.pool import Pool
+from tracemill.factory.replicas import Health
 from tracemill.factory.thinking import Example, ThinkFormat
 
-pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.vllm, pytest.mark.ray, pytest.mark.asyncio(loop_scope="module")]
 
 THINKING = ThinkFormat.named(
     "r1", (Example("What is 4 + 3?", "I add 3 to 4. 4 + 3 = 7.", "7"), Example("What is 9 - 1?", "9 - 1 = 8.", "8"))
@@ -25,7 +30,7 @@ THINKING = ThinkFormat.named(
 
 def options(**changes: object) -> VllmOptions:
     folder = model_folder("smollm2-135m", settings().cache)
-    return VllmOptions(str(folder), max_num_seqs=16, **{"extra": {"max_model_len": 1024}, **changes})  # type: ignore[arg-type]
+    return VllmOptions(str(folder), **{"max_num_seqs": 16, "extra": {"max_model_len": 1024}, **changes})  # type: ignore[arg-type]
 
 
 def request(name: str, text: str = "What is 5 + 2?", max_tokens: int = 48, seed: int | None = None) -> Request:
@@ -34,12 +39,12 @@ def request(name: str, text: str = "What is 5 + 2?", max_tokens: int = 48, seed:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[RayEngine]:
-    async with vllm_engine(options(), None, 0) as engine:
+async def engine() -> AsyncIterator[Pool]:
+    async with open_pool(options(), None, 0, replicas=1) as engine:
         yield engine
 
 
-async def test_many_requests_at_once_come_back_each_with_its_own_text(engine: RayEngine) -> None:
+async def test_many_requests_at_once_come_back_each_with_its_own_text(engine: Pool) -> None:
     done = await asyncio.gather(*(engine.complete(request(f"many-{k}", text="What is 68 + 57?")) for k in range(40)))
     assert [one.request_id for one in done] == [f"many-{k}" for k in range(40)]
     assert len({one.text for one in done}) > 10, "unseeded samples of one prompt differ"
@@ -49,46 +54,105 @@ async def test_many_requests_at_once_come_back_each_with_its_own_text(engine: Ra
     assert all(text.endswith("</answer>") for text in closed), "the stop string is kept, and nothing after it"
 
 
-async def test_the_token_limit_is_told_from_a_stop(engine: RayEngine) -> None:
+async def test_the_token_limit_is_told_from_a_stop(engine: Pool) -> None:
     cut = await engine.complete(request("cut", max_tokens=3))
     assert (cut.finish_reason, cut.completion_tokens) == ("length", 3)
 
 
-async def test_a_request_that_can_never_work_is_refused_and_the_engine_lives_on(engine: RayEngine) -> None:
+async def test_a_request_that_can_never_work_is_refused_and_the_engine_lives_on(engine: Pool) -> None:
     with pytest.raises(RefusedRequest, match=r"(?i)maximum|length|longer|token"):
         await engine.complete(request("long", text="why? " * 2000))
     assert (await engine.complete(request("after"))).completion_tokens > 0
 
 
-async def test_a_chat_template_that_drops_the_reasoning_field_is_refused(engine: RayEngine) -> None:
+async def test_a_chat_template_that_drops_the_reasoning_field_is_refused(engine: Pool) -> None:
     turns = (Message("user", "Hi"), Message("assistant", "Hello", reasoning="A greeting."), Message("user", "Bye"))
     with pytest.raises(RefusedRequest, match="drops a part of the assistant turns"):
         await engine.complete(Request("native", turns, Sampling(max_tokens=4)))
 
 
-async def test_raw_text_is_continued_for_base_models(engine: RayEngine) -> None:
+async def test_raw_text_is_continued_for_base_models(engine: Pool) -> None:
     done = await engine.complete(Request("raw", "The capital of France is", Sampling(temperature=0, max_tokens=4)))
     assert "Paris" in done.text
 
 
-async def test_a_seeded_request_does_not_enter_an_unseeded_engine(engine: RayEngine) -> None:
-    with pytest.raises(EngineError, match="must not share an engine"):
-        await engine.complete(request("seeded", seed=1))
+async def test_log_probabilities_are_those_of_the_tokens(engine: Pool) -> None:
+    asked = replace(request("logprobs", max_tokens=24), logprobs=True)
+    done = await engine.complete(asked)
+    assert done.logprobs is not None
+    assert len(done.logprobs) == done.completion_tokens
+    assert all(-60 < one <= 0 for one in done.logprobs)
+    sure = Request("sure", "The capital of France is", Sampling(temperature=0, max_tokens=1), logprobs=True)
+    (best,) = (await engine.complete(sure)).logprobs or ()
+    assert -2 < best < 0
+    assert (await engine.complete(request("without"))).logprobs is None
+
+
+async def test_figures_come_from_the_engine_and_its_prefix_cache_works(engine: Pool) -> None:
+    before = engine.figures().replicas[0]
+    running = asyncio.gather(*(engine.complete(request(f"figures-{k}")) for k in range(40)))
+    seen = []
+    while not running.done():
+        await asyncio.sleep(0.2)
+        seen.append(engine.figures().replicas[0])
+    done = await running
+    await asyncio.sleep(2)
+    after = engine.figures().replicas[0]
+    assert after.completion_tokens - before.completion_tokens == sum(one.completion_tokens for one in done)
+    assert after.prompt_tokens - before.prompt_tokens == sum(one.prompt_tokens for one in done)
+    assert max(one.running for one in seen) == 16
+    assert max(one.waiting for one in seen) > 0
+    assert max(one.busy_share for one in seen) > 0.5
+    assert max(one.completion_tokens_per_s for one in seen) > 0
+    assert after.cached_share > 0.3, "40 samples of one prompt share its prefix"
+    assert (after.running, after.waiting) == (0, 0)
+
+
+async def test_a_cancelled_request_is_aborted_in_vllm(engine: Pool) -> None:
+    running = asyncio.create_task(engine.complete(request("cancelled", "Count for ever.", max_tokens=900)))
+    async with asyncio.timeout(60):
+        while engine.figures().replicas[0].running != 1:
+            await asyncio.sleep(0.1)
+        running.cancel()
+        while engine.figures().replicas[0].running:
+            await asyncio.sleep(0.1)
 
 
 async def test_a_reproducible_engine_gives_the_same_text_in_any_order() -> None:
     wanted = [request(f"r-{k}", text=f"What is {k} + 2?", seed=1000 + k) for k in range(12)]
-    async with vllm_engine(options(reproducible=True), None, 0) as engine:
+    async with open_pool(options(reproducible=True), None, 0, replicas=1) as engine:
         first = await asyncio.gather(*(engine.complete(one) for one in wanted))
-    async with vllm_engine(options(reproducible=True, seed=99), None, 0) as engine:
+    async with open_pool(options(reproducible=True, max_num_seqs=12), None, 0, replicas=1) as engine:
         again = [await engine.complete(one) for one in reversed(wanted[:4])]
-        with pytest.raises(EngineError, match="must not share an engine"):
-            await engine.complete(request("unseeded"))
     same = sum(one.text == other.text for one, other in zip(first[:4], reversed(again), strict=True))
     assert same >= 3, "a batch of another size may round one token differently, not more"
 
 
 async def test_an_engine_that_cannot_start_says_why() -> None:
     with pytest.raises(EngineError, match=r"vLLM cannot start .*(max_model_len|model length)"):
-        async with vllm_engine(options(extra={"max_model_len": 10**6}), None, 0):
+        async with open_pool(options(extra={"max_model_len": 10**6}), None, 0, replicas=1):
             raise AssertionError("unreachable")
+
+
+async def test_of_two_replicas_one_is_killed_and_nothing_is_lost() -> None:
+    """The engine's own process ends with its actor, else it would keep the memory that the next one needs."""
+    async with open_pool(options(max_num_seqs=4), None, 0, replicas=2, health=Health(first_s=0.1)) as pool:
+        await asyncio.wait_for(pool.changed(12), 200)
+        running = asyncio.gather(*(pool.complete(request(f"two-{k}", max_tokens=64)) for k in range(40)))
+        await asyncio.sleep(3)
+        actor = next(one for one in psutil.process_iter(["cmdline"]) if is_actor(one))
+        engine_processes = [one for one in actor.children(recursive=True) if "VLLM" in one.name()]
+        assert engine_processes
+        actor.kill()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, engine_processes, 20)
+        assert not alive
+        done = await running
+        figures = pool.figures()
+    assert [one.request_id for one in done] == [f"two-{k}" for k in range(40)]
+    assert all(one.completion_tokens > 0 for one in done)
+    assert 0 < figures.retried <= 12
+    assert any("its process died" in one.reason for one in figures.replicas)
+
+
+def is_actor(process: psutil.Process) -> bool:
+    return "ray::EngineActor" in " ".join(process.info["cmdline"] or [])

@@ -37,10 +37,10 @@ def command(*arguments: str) -> list[str]:
 def durable() -> set[str]:
     """Ids of the samples on disk: in the write-ahead file, and in the table where a segment was committed already."""
     found: set[str] = set()
-    for segment in settings().corpus.glob("ledger/*/*.jsonl"):
+    for segment in Path(settings().corpus).glob("ledger/*/*.jsonl"):
         whole = segment.read_text(errors="replace").rpartition("\n")[0]
         found.update(re.findall(r'"id": ?"([0-9a-f]{32})"', whole))
-    if (settings().corpus / "corpus.json").exists():
+    if (Path(settings().corpus) / "corpus.json").exists():
         found.update(row["id"] for row in Corpus.open(settings().corpus).rows("SELECT id FROM traces", {}))
     return found
 

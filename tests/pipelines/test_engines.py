@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,16 @@ from tracemill.corpus.store import Corpus
 from tracemill.factory.engines.fake import FakeEngine
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import check_model, compares_texts, open_judge, open_plan_judge, shares_engine
-from tracemill.pipelines.generation import Generation, Progress
+from tracemill.pipelines.generate_section import GenerateSection
+from tracemill.pipelines.generation import Generation
 from tracemill.pipelines.plan import Plan, make_plan
-from tracemill.pipelines.recipe import GenerateSection, JudgeSection
+from tracemill.pipelines.progress import Progress
+from tracemill.pipelines.recipe import JudgeSection
 from tracemill.pipelines.runner import Watch, run_job
 from tracemill.verifiers.judge import Judge
 from tracemill.verifiers.judging import THREADS
 
+Generate = Callable[..., Coroutine[Any, Any, Progress]]
 FAKE = {"engine": "fake"}
 
 
@@ -59,10 +63,10 @@ async def test_a_job_is_judged_by_the_model_that_its_recipe_names(questions: Pat
     assert 0 < (result.funnel.kept or 0) == result.funnel.correct < 200
 
 
-async def test_the_judge_can_judge_beside_a_rule(questions: Path, memory_ledger: Any) -> None:
+async def test_the_judge_can_judge_beside_a_rule(questions: Path, memory_ledger: Any, generate: Generate) -> None:
     plan, ledger = judged_plan(questions, "math", verify={"also": ["judge"]}), memory_ledger()
     async with open_plan_judge(plan, settings(), FakeEngine()) as judge:
-        await Generation(plan, ledger).run(FakeEngine(), judge)
+        await generate(Generation(plan, ledger), FakeEngine(), judge)
     for _, (rule, asked) in ledger.samples:
         assert (rule.verifier, asked.verifier) == ("math", "judge")
         assert rule.outcome is asked.outcome or asked.outcome is Outcome.UNPARSED
@@ -75,11 +79,13 @@ async def test_a_plan_that_asks_nobody_opens_no_judge(questions: Path) -> None:
         assert judge is None
 
 
-async def test_a_judge_that_dies_ends_the_run_and_the_next_one_goes_on(questions: Path, memory_ledger: Any) -> None:
+async def test_a_judge_that_dies_ends_the_run_and_the_next_one_goes_on(
+    questions: Path, memory_ledger: Any, generate: Generate
+) -> None:
     plan, ledger, maker = judged_plan(questions), memory_ledger(), FakeEngine(seconds=0.001)
     judge = Judge().bound(FakeEngine(script=compares_texts, dies_after=60), asyncio.get_running_loop())
     with pytest.raises(EngineError, match="the fake engine died after 60"):
-        await Generation(plan, ledger).run(maker, judge)
+        await generate(Generation(plan, ledger), maker, judge)
     kept = len(ledger.samples)
     assert ledger.finished == set(maker.completed), "what was generated is paid for, judged or not"
     failed = [
@@ -89,11 +95,13 @@ async def test_a_judge_that_dies_ends_the_run_and_the_next_one_goes_on(questions
     assert {(verdicts[0].outcome, verdicts[0].score) for verdicts in failed} == {(Outcome.UNDECIDED, None)}
     assert all(verdicts[1].verifier == "format" for verdicts in failed), "the other verdicts stand"
     judge = Judge().bound(FakeEngine(script=compares_texts), asyncio.get_running_loop())
-    progress = await Generation(plan, ledger).run(FakeEngine(), judge)
+    progress = await generate(Generation(plan, ledger), FakeEngine(), judge)
     assert (progress.durable, progress.new, len(ledger.samples)) == (200, 200 - kept, 200)
 
 
-async def test_as_many_judgements_are_made_at_once_as_the_engine_takes(questions: Path, memory_ledger: Any) -> None:
+async def test_as_many_judgements_are_made_at_once_as_the_engine_takes(
+    questions: Path, memory_ledger: Any, generate: Generate
+) -> None:
     class Counting(FakeEngine):
         now = most = 0
 
@@ -107,23 +115,23 @@ async def test_as_many_judgements_are_made_at_once_as_the_engine_takes(questions
 
     engine = Counting(script=compares_texts, seconds=0.05)
     plan = judged_plan(questions, judge={**FAKE, "concurrency": THREADS + 16})
-    await Generation(plan, memory_ledger()).run(FakeEngine(), Judge().bound(engine, asyncio.get_running_loop()))
+    await generate(Generation(plan, memory_ledger()), FakeEngine(), Judge().bound(engine, asyncio.get_running_loop()))
     assert THREADS < engine.most <= THREADS + 16
 
 
 @pytest.mark.parametrize("concurrency", [4, 200], ids=["while samples are made", "when all are made"])
 async def test_stopping_waits_for_the_judgements_of_what_was_made(
-    concurrency: int, questions: Path, memory_ledger: Any
+    concurrency: int, questions: Path, memory_ledger: Any, generate: Generate
 ) -> None:
-    generate = {"engine": "fake", "samples": 4, "concurrency": concurrency}
-    plan, ledger, maker = judged_plan(questions, generate=generate), memory_ledger(), FakeEngine(seconds=0.01)
+    section = {"engine": "fake", "samples": 4, "concurrency": concurrency}
+    plan, ledger, maker = judged_plan(questions, generate=section), memory_ledger(), FakeEngine(seconds=0.01)
     judge = Judge().bound(FakeEngine(script=compares_texts, seconds=0.01), asyncio.get_running_loop())
 
     def stop_at_twenty(progress: Progress) -> None:
         if progress.durable >= 20 and not running.cancelling():
             running.cancel()
 
-    running = asyncio.create_task(Generation(plan, ledger, stop_at_twenty).run(maker, judge))
+    running = asyncio.create_task(generate(Generation(plan, ledger, stop_at_twenty), maker, judge))
     with pytest.raises(asyncio.CancelledError):
         await running
     assert ledger.finished == set(maker.completed)

@@ -19,9 +19,9 @@ from tracemill.core.types import Outcome, Prompt, Trace, Verdict
 from tracemill.corpus.store import Corpus
 from tracemill.factory.sources import reasoning_gym_prompts
 from tracemill.pipelines import recipe as recipes
-from tracemill.pipelines.generation import Progress
 from tracemill.pipelines.jobs import JobStore
 from tracemill.pipelines.plan import make_plan
+from tracemill.pipelines.progress import Progress
 from tracemill.pipelines.references import (
     BadReference,
     ReferenceCheck,
@@ -50,7 +50,7 @@ def test_bad_ones_are_counted_and_the_first_are_shown() -> None:
     assert found.examples[0] == BadReference(asked[1].id, "Question 1?", "\\frac{1", found.examples[0].reason)
     assert found.examples[0].reason.startswith("bad_reference")
     missing, bad = check_lines(found)
-    assert missing == "1 of 8 prompts have no gold answer: samples vote (verify.majority)"
+    assert missing == "1 of 8 prompts have no gold answer: undecided, unless samples vote (verify.majority)"
     assert bad.startswith(
         "4 of 8 references cannot be read and will be undecided: '\\\\frac{1' of 'Question 1?' (bad_ref"
     )

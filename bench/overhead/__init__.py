@@ -1,0 +1,1 @@
+"""The sides that bench/engine_overhead.py compares the factory with."""

@@ -1,0 +1,300 @@
+"""The pool: one `core.types.Engine` over several replicas, of which each may die, hang and come back.
+
+A request goes to the least loaded replica, or waits here. What a dead replica had not finished goes to others at once.
+A request that kills engines is set aside with its reason (`factory.quarantine`). Knows nothing of Ray: replicas live in
+a `Host`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+
+from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
+from tracemill.core.types import Completion, Message, Request
+from tracemill.factory.figures import PoolFigures, ReplicaState
+from tracemill.factory.hosting import Host
+from tracemill.factory.lives import live
+from tracemill.factory.quarantine import Quarantine, blame, is_cause, is_suspect
+from tracemill.factory.replicas import Flight, Health, Replica
+
+HOMES = 4096
+"""So many prompts are remembered with the replica that has their prefix in its cache."""
+
+
+class Pool:
+    """Opened by `factory.local.local_pool` or `factory.actors.open_pool`; lives on one event loop."""
+
+    def __init__(self, health: Health) -> None:
+        self.health = health
+        self.replicas: dict[str, Replica] = {}
+        """By the name of their host; those that are gone stay, so that what they used stays counted."""
+        self._open: list[Replica] = []
+        """The ready ones that take any request."""
+        self._queue: deque[Flight] = deque()
+        self._quarantine = Quarantine()
+        self._homes: dict[str, Replica] = {}
+        self._killers: dict[str, str] = {}
+        """Prompts that engines die of, with the reason. Each costs several deaths, so they are few."""
+        self._wanted = self._retried = self._set_aside = 0
+        self._last: Request | None = None
+        self._has_died = False
+        self.has_worked = False
+        """Whether any replica was ever ready."""
+        self.failure: EngineError | None = None
+        self._change = asyncio.Event()
+
+    @property
+    def wanted(self) -> int:
+        """How many requests it wants to have at hand now: what its ready replicas decode at once, and a slack."""
+        return self._wanted
+
+    async def changed(self, wanted: int) -> None:
+        """Returns as soon as `wanted` is another than this, or the pool has failed."""
+        while self._wanted == wanted and self.failure is None:
+            await self._change.wait()
+
+    def figures(self) -> PoolFigures:
+        """What it is doing now. Cheap; waits for nothing."""
+        replicas = tuple(one.figures() for one in self.replicas.values())
+        queued = len(self._queue) + len(self._quarantine.waiting)
+        return PoolFigures(replicas, queued, self._retried, self._set_aside)
+
+    @property
+    def probe(self) -> Request | None:
+        """What a replica that was started after a death has to answer first: one token, with the usual sampling."""
+        if self._last is None or not self._has_died:
+            return None
+        text = "1 + 1 ="
+        prompt = text if isinstance(self._last.prompt, str) else (Message("user", text),)
+        return Request("probe", prompt, replace(self._last.sampling, max_tokens=1))
+
+    async def complete(self, request: Request) -> Completion:
+        """One sample, from whichever replica.
+
+        Raises RefusedRequest for a request that an engine refuses or dies of, EngineError where no replica works any
+        more. Cancelling it stops the request in its engine.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        flight = Flight(request, task, task.cancelling())
+        self._last = request
+        while True:
+            try:
+                replica = self._seat(flight) or await self._turn(flight)
+                done = await replica.host.complete(request)
+            except RefusedRequest:
+                self._land(flight, has_answer=True)
+                raise
+            except EngineError as error:
+                if flight.replica is not None:
+                    self.died(flight.replica, error, flight)
+                elif not flight.is_lost:
+                    raise  # the pool has failed
+                elif not flight.is_free_again():
+                    raise asyncio.CancelledError from None
+            except asyncio.CancelledError:
+                if not (flight.is_lost and flight.is_free_again()):
+                    self._land(flight, has_answer=False)
+                    raise
+            else:
+                if flight.is_lost:
+                    flight.is_free_again()
+                self._land(flight, has_answer=True)
+                replica.prompt_tokens += done.prompt_tokens
+                replica.completion_tokens += done.completion_tokens
+                return done
+            self._retried += 1
+            self._judge(flight)
+
+    def _seat(self, flight: Flight) -> Replica | None:
+        """Take it aboard the least loaded replica, or that of its siblings; None where it has to wait."""
+        if self.failure is not None:
+            raise EngineError(str(self.failure))
+        prompt = flight.request.prompt_id
+        if prompt in self._killers:
+            self._set_aside += 1
+            raise RefusedRequest(self._killers[prompt])
+        if is_suspect(flight) or not self._open:
+            return None
+        found = min(self._open, key=lambda one: len(one.aboard)) if len(self._open) > 1 else self._open[0]
+        if not found.has_room:
+            return None
+        if prompt and len(self.replicas) > 1:
+            found = self._home(prompt, found)
+        self._board(flight, found)
+        return found
+
+    def _home(self, prompt: str, least: Replica) -> Replica:
+        """The replica that has the prompt in its prefix cache, unless it has clearly more to do than another."""
+        home = self._homes.pop(prompt, least)
+        load = len(home.aboard)
+        if home not in self._open or load >= home.limit or load - len(least.aboard) > home.slack:
+            home = least
+        self._homes[prompt] = home
+        if len(self._homes) > HOMES:
+            del self._homes[next(iter(self._homes))]
+        return home
+
+    def _board(self, flight: Flight, replica: Replica) -> None:
+        flight.replica = replica
+        replica.aboard.add(flight)
+
+    async def _turn(self, flight: Flight) -> Replica:
+        """Wait until a replica has room. Whoever gives the turn takes it aboard."""
+        flight.turn = asyncio.get_running_loop().create_future()
+        if is_suspect(flight):
+            self._quarantine.add(flight)
+            self._isolate()
+        elif flight.died:
+            self._queue.appendleft(flight)  # it has waited before
+        else:
+            self._queue.append(flight)
+        return await flight.turn
+
+    def _land(self, flight: Flight, has_answer: bool) -> None:
+        """It is done, or nobody wants it any more: its place is free."""
+        replica, flight.replica = flight.replica, None
+        if replica is None:
+            if flight in self._queue:
+                self._queue.remove(flight)
+            if flight in self._quarantine.waiting:
+                self._quarantine.waiting.remove(flight)
+            return
+        replica.aboard.discard(flight)
+        if has_answer and not replica.is_proven:
+            replica.is_proven, replica.failures = True, 0
+        if replica.is_reserved:
+            self._isolate()
+        elif self._queue:
+            self._fill(replica)
+
+    def _fill(self, replica: Replica) -> None:
+        while self._queue and replica.has_room:
+            self._give_turn(self._queue.popleft(), replica)
+
+    def _give_turn(self, flight: Flight, replica: Replica) -> None:
+        assert flight.turn is not None
+        if not flight.turn.done():
+            self._board(flight, replica)
+            flight.turn.set_result(replica)
+
+    def _isolate(self) -> None:
+        """Give suspects a replica of their own: the least loaded, once it has nothing else to do."""
+        ward, waiting = self._quarantine.ward, self._quarantine.waiting
+        if ward is None and waiting and self._open:
+            ward = self._quarantine.ward = min(self._open, key=lambda one: len(one.aboard))
+            ward.is_reserved = True
+            self._update()
+        if ward is None or ward.aboard:
+            return
+        for flight in self._quarantine.group():
+            self._give_turn(flight, ward)
+        if not ward.aboard and not waiting:
+            self._dissolve(ward)
+            self._fill(ward)
+
+    def _dissolve(self, ward: Replica) -> None:
+        """It is a replica like others again."""
+        ward.is_reserved, self._quarantine.ward = False, None
+        self._update()
+
+    def _judge(self, flight: Flight) -> None:
+        """Raises RefusedRequest for a request that engines die of. Its siblings under suspicion go with it."""
+        if not is_cause(flight):
+            return
+        reason = f"the engine died {flight.died} times while it ran this request: {flight.reason}"
+        self._set_aside += 1
+        prompt = flight.request.prompt_id
+        if prompt:
+            self._killers[prompt] = reason
+            for sibling in self._quarantine.of_prompt(prompt):
+                self._set_aside += 1
+                if sibling.turn is not None and not sibling.turn.done():
+                    sibling.turn.set_exception(RefusedRequest(reason))
+        raise RefusedRequest(reason)
+
+    def died(self, replica: Replica, error: EngineError, by: Flight | None = None) -> None:
+        """Take everything off a dead replica; `by` is the request that brought the news."""
+        lost, replica.aboard = replica.aboard, set()
+        with_node = isinstance(error, EngineDied) and error.with_node
+        for flight in lost:
+            flight.replica = None
+            if not with_node:
+                blame(flight, len(lost), replica.is_proven, str(error))
+            if flight is not by:
+                flight.is_lost = True
+                flight.task.cancel()
+        if replica.state is not ReplicaState.READY:
+            return
+        self._has_died = True
+        if not replica.is_proven and not with_node:
+            replica.failures += 1
+        replica.is_hopeless = replica.failures >= self.health.give_up
+        replica.reason = str(error)
+        self.enter(replica, ReplicaState.RESTARTING)
+        if replica.is_reserved:
+            self._dissolve(replica)
+            self._isolate()
+        replica.dead.set()
+
+    def add(self, host: Host) -> Replica:
+        """One more replica, which is started and kept alive from now on. One of that name that is gone comes back."""
+        replica = self.replicas.setdefault(host.name, Replica(host))
+        replica.host = host
+        self.enter(replica, ReplicaState.STARTING)
+        replica.life = asyncio.create_task(live(self, replica), name=f"replica {host.name}")
+        return replica
+
+    def opened(self, replica: Replica, is_proven: bool) -> None:
+        """It is ready; `is_proven` says that it has answered something."""
+        replica.is_proven, replica.is_hopeless, self.has_worked = is_proven, False, True
+        if is_proven:
+            replica.failures = 0
+        replica.dead.clear()
+        self.enter(replica, ReplicaState.READY)
+        self._isolate()
+        self._fill(replica)
+
+    def give_up(self) -> None:
+        """Fail where no replica is left of which anything is to be expected."""
+        alive = [one for one in self.replicas.values() if one.state is not ReplicaState.GONE]
+        if self.failure is None and alive and all(one.is_hopeless for one in alive):
+            self.failure = EngineError(next(one.reason for one in alive))
+            waiting = [*self._queue, *self._quarantine.waiting]
+            self._queue.clear()
+            self._quarantine.waiting.clear()
+            for flight in waiting:
+                if flight.turn is not None and not flight.turn.done():
+                    flight.turn.set_exception(EngineError(str(self.failure)))
+            self._update()
+
+    def enter(self, replica: Replica, state: ReplicaState) -> None:
+        """Change a replica's state."""
+        replica.enter(state)
+        self._update()
+
+    def _update(self) -> None:
+        """What follows from the states of the replicas."""
+        ready = [one for one in self.replicas.values() if one.state is ReplicaState.READY]
+        self._open = [one for one in ready if not one.is_reserved]
+        self._wanted = sum(one.wanted for one in ready)
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Returns when the first replica is ready. Raises EngineError where none can be started."""
+        await self.changed(0)
+        if self.failure is not None:
+            raise EngineError(str(self.failure))
+
+    async def close(self) -> None:
+        """End the lives of its replicas; what other pools use stays."""
+        lives = [one.life for one in self.replicas.values() if one.life is not None]
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        await asyncio.gather(*(one.host.leave() for one in self.replicas.values()), return_exceptions=True)
+        for one in self.replicas.values():
+            self.enter(one, ReplicaState.GONE)

@@ -1,0 +1,113 @@
+"""A pool on a Ray cluster of three nodes on this machine: a node dies, another comes, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tracemill.core.types import Completion, Message, Request, Sampling
+from tracemill.factory import cluster
+from tracemill.factory.actors import open_pool
+from tracemill.factory.engines.fake import FakeEngine, FakeOptions
+from tracemill.factory.figures import ReplicaState
+from tracemill.factory.pool import Pool
+from tracemill.factory.replicas import Health
+
+pytestmark = pytest.mark.ray
+
+QUICK = Health(ping_s=0.1, first_s=0.05, most_s=0.5)
+
+
+@pytest.fixture
+def three_nodes() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.connect(nodes.address)
+        for _ in range(2):
+            nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes
+    finally:
+        import ray
+
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def request(number: int) -> Request:
+    return Request(f"r{number}", (Message("user", "What is 12 + 5?"),), Sampling(), "<think>\n", ("</answer>",))
+
+
+async def keep_asking(pool: Pool, done: dict[int, Completion]) -> None:
+    """As many requests as the pool wants, until it is cancelled."""
+    number = 0
+
+    async def one(mine: int) -> None:
+        done[mine] = await pool.complete(request(mine))
+
+    running: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            while len(running) < pool.wanted:
+                task = asyncio.create_task(one(number))
+                running.add(task)
+                task.add_done_callback(running.discard)
+                number += 1
+            await asyncio.sleep(0.02)
+    except asyncio.CancelledError:
+        await asyncio.gather(*running)
+        assert len(done) == number
+        raise
+
+
+async def ready(pool: Pool, count: int) -> dict[str, str]:
+    """Name → node of the replicas, once so many are ready."""
+    async with asyncio.timeout(60):
+        while True:
+            found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
+            if len(found) == count:
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_replicas_follow_the_nodes_and_every_request_finishes(three_nodes: Any) -> None:
+    options, done = FakeOptions(seconds=0.1, concurrency=8), dict[int, Completion]()
+    async with open_pool(options, three_nodes.address, health=QUICK, grow_s=0.5) as pool:
+        at_first = await ready(pool, 3)
+        assert len(set(at_first.values())) == 3, "one on each node"
+        assert pool.wanted == 3 * 16
+        asking = asyncio.create_task(keep_asking(pool, done))
+        await asyncio.sleep(1)
+        three_nodes.remove_node(three_nodes.list_all_nodes()[-1], allow_graceful=False)
+        left = await ready(pool, 2)
+        assert set(left.items()) < set(at_first.items())
+        before = len(done)
+        three_nodes.add_node(num_cpus=1)  # takes the main thread, as nodes set signal handlers
+        again = await ready(pool, 3)
+        assert set(left.items()) < set(again.items())
+        (new,) = set(again.values()) - set(left.values())
+        assert new not in at_first.values()
+        await asyncio.sleep(1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        figures = pool.figures()
+    assert len(done) > before > 0
+    for number, one in done.items():
+        assert one == await FakeEngine().complete(request(number))
+    assert figures.retried > 0
+    assert figures.set_aside == 0
+
+
+async def test_a_number_of_replicas_waits_for_room(three_nodes: Any) -> None:
+    async with open_pool(FakeOptions(), three_nodes.address, replicas=4, health=QUICK) as pool:
+        await ready(pool, 3)
+        assert sorted(one.state for one in pool.figures().replicas) == ["ready"] * 3 + ["starting"]
+        three_nodes.add_node(num_cpus=1)  # takes the main thread, as nodes set signal handlers
+        await ready(pool, 4)
