@@ -77,8 +77,6 @@ class Run:
     """Tokens of all samples drawn up to each draw."""
     covered: Floats
     """Prompts known to be covered at each draw."""
-    drawn: NDArray[np.int64]
-    """Samples of each prompt."""
     out: float
     """Mean number of draws out at a time."""
 
@@ -113,17 +111,14 @@ def replay(job: Job, strategy: Strategy, wanted: int, blind: bool = False, enoug
     `blind` hides the tokens from the strategy; `enough` covered prompts end the run.
     """
     out: deque[Draw] = deque()
-    right, drawn = np.zeros(len(job.groups), int), np.zeros(len(job.groups), int)
+    right = np.zeros(len(job.groups), int)
     spent, covered, waiting = list[float](), list[int](), 0
     total = done = 0
-    while True:
+    while done < enough:
         draw = strategy.next() if len(out) < (strategy.lookahead or 1) else None
-        if done >= enough:
-            break
         if draw is not None:
             out.append(draw)
             total += int(job.tokens[draw.task, draw.sample])
-            drawn[draw.task] += 1
         elif out:
             draw = out.popleft()
             result = job.result(draw)
@@ -135,7 +130,7 @@ def replay(job: Job, strategy: Strategy, wanted: int, blind: bool = False, enoug
         spent.append(total)
         covered.append(done)
         waiting += len(out)
-    return Run(np.array(spent, float), np.array(covered, float), drawn, waiting / len(spent))
+    return Run(np.array(spent, float), np.array(covered, float), waiting / len(spent))
 
 
 def adaptive(job: Job, options: AdaptiveOptions, blind: bool = False) -> Run:
@@ -186,10 +181,9 @@ def figures(jobs: Sequence[Job]) -> dict[str, float]:
 
 
 def busy(job: Job, options: AdaptiveOptions) -> float:
-    """Share of time that `SLOTS` sequences of an engine are decoded at once, in a run that spends 40 % of `fixed`'s
-    tokens; a sample takes as long as its tokens, of which there are at most `LONGEST`."""
-    own = replace(options, budget_tokens=int(0.4 * job.cost(SAMPLES)))
-    draws, now, work = Draws(Adaptive(own, SAMPLES, job.groups), lambda draw: None), 0, 0
+    """Share of time that `SLOTS` sequences of an engine are decoded at once, to the run's end; a sample takes as long
+    as its tokens, of which there are at most `LONGEST`."""
+    draws, now, work = Draws(Adaptive(options, SAMPLES, job.groups), lambda draw: None), 0, 0
     running: list[tuple[int, int, Draw]] = []
     while True:
         while len(running) < SLOTS and (draw := draws.next()) is not None:
@@ -203,19 +197,19 @@ def busy(job: Job, options: AdaptiveOptions) -> float:
 
 
 def engines(jobs: Sequence[Job]) -> None:
-    """What the settings cost that keep engines busy, and how busy they keep them."""
-    heads = ("1 correct", "2 correct", "mean draws out", f"{SLOTS} slots busy")
+    """What the settings cost that keep engines busy, and how busy they keep them: with 40 % of `fixed`'s tokens, and
+    without a budget."""
+    heads = ("1 correct", "2 correct", "mean draws out", f"{SLOTS} slots busy", "without budget")
     print(f"\n{'the same by setting':<42}" + "".join(f"{head:>20}" for head in heads))
-    usual = AdaptiveOptions()
-    settings = [(one, usual.share, 1) for one in (64, 512, 1024, 4096, 8192)]
-    settings += [(one, 1.0, 1) for one in (64, 512, 1024, 4096, 8192)]
-    settings += [(usual.lookahead, one, 1) for one in (0.0625, 0.125, 0.5, 0.75)]
-    settings += [(usual.lookahead, usual.share, one) for one in (2, 4, 8)]
-    for lookahead, share, at_once in settings:
-        own = replace(NO_LIMIT, lookahead=lookahead, share=share, at_once=at_once)
+    settings = [(one, 0.5) for one in (64, 512, 1024, 4096)] + [(one, 1.0) for one in (64, 512, 1024, 4096)]
+    settings += [(4096, one) for one in (0.0625, 0.125, 0.25, 0.75)]
+    for lookahead, share in settings:
+        own = replace(NO_LIMIT, lookahead=lookahead, share=share)
         one, two = ([to_coverage(job, replace(own, correct=k)) for job in jobs] for k in (1, 2))
-        label = f"lookahead {lookahead}, share {share}, at_once {at_once}"
-        show(label, [x for x, _ in one], [x for x, _ in two], [out for _, out in one], [busy(job, own) for job in jobs])
+        tight = [busy(job, replace(own, budget_tokens=int(0.4 * job.cost(SAMPLES)))) for job in jobs]
+        whole = [busy(job, AdaptiveOptions(max_samples=RECORDED, lookahead=lookahead, share=share)) for job in jobs]
+        name = f"lookahead {lookahead}, share {share}"
+        show(name, [x for x, _ in one], [x for x, _ in two], [out for _, out in one], tight, whole)
 
 
 def picture(jobs: Sequence[Job]) -> None:

@@ -207,7 +207,7 @@ def main() -> None:
         print(json.dumps({"skipped": f"no recorded completions at {folder} (set TRACEMILL_TEST_DATA)"}))
         return
     whole = read(folder)
-    jobs = [shuffled(whole, seed) for seed in range(1 if quick else 4)]
+    jobs = [shuffled(whole, seed) for seed in range(1 if quick else 3)]
     rates = whole_runs(jobs, 1)
     if not quick:
         whole_runs(jobs, 2)

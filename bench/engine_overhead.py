@@ -4,7 +4,8 @@ The peers: `vllm.LLM.generate`, also with a seed of its own for each sample; Ray
 `datasets.map` loop over a vLLM server. All have the demo's prompts and settings and the same engine arguments, are
 loaded and warm before the clock starts, and take turns (A B B A) so that a busy machine hurts all; one decodes at a
 time. The factory's clock runs from the opening of its ledger until every sample lies in the tables. A ratio is one of
-tokens/s over all rounds. Ends with one line of JSON; a peer that cannot run here says why and has no figure.
+tokens/s over all rounds; cpu_ratio is one of tokens per CPU-second of all processes of a side, on which a busy machine
+has less influence. Ends with one line of JSON; a peer that cannot run here says why and has no figure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import psutil
 from overhead.datasets_map import DatasetsMap
 from overhead.direct import Direct
 from overhead.peers import Child, Round
@@ -96,9 +99,53 @@ def requests_of(plan: Plan, maker: Maker) -> list[Request]:
     return [generation.request(draw, maker) for draw in generation.missing()]
 
 
-async def started(children: dict[str, Child], stack: AsyncExitStack) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A round of one side, with what it and the others took of the CPU meanwhile."""
+
+    made: Round
+    cpu_s: float
+    others_cpu_s: float
+    """What the idle sides took."""
+
+
+class Sides:
+    """Who takes turns: the factory in this process, each peer in one of its own."""
+
+    def __init__(self, maker: Maker, corpus: Corpus, children: dict[str, Child]) -> None:
+        self._maker, self._corpus = maker, corpus
+        self.children = children
+        """Those that run here."""
+
+    @property
+    def names(self) -> list[str]:
+        return ["factory", *self.children]
+
+    async def turn(self, name: str, plan: Plan) -> Turn:
+        requests = requests_of(plan, self._maker)
+        before = self._cpu_s()
+        if name == "factory":
+            made = await run_factory(plan, self._corpus, self._maker)
+        else:
+            made = await self.children[name].run(requests)
+        took = {one: now - before[one] for one, now in self._cpu_s().items()}
+        return Turn(made, took.pop(name), sum(took.values()))
+
+    def _cpu_s(self) -> dict[str, float]:
+        """CPU-seconds of each side up to now."""
+        peers = {name: cpu_s(child.pid) for name, child in self.children.items()}
+        return {"factory": cpu_s(os.getpid()) - sum(peers.values()), **peers}
+
+
+def cpu_s(pid: int | None) -> float:
+    """CPU-seconds of a process and of those that it has started and that live."""
+    process = psutil.Process(pid)
+    return sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)) if one.is_running())
+
+
+async def started(children: dict[str, Child], stack: AsyncExitStack) -> dict[str, Child]:
     """Start the peers one after the other; those that cannot run here say so."""
-    ready = []
+    ready = {}
     for name, child in children.items():
         stack.push_async_callback(child.close)
         begun = time.perf_counter()
@@ -108,12 +155,12 @@ async def started(children: dict[str, Child], stack: AsyncExitStack) -> list[str
             print(f"{name} cannot run here: {type(error).__name__}: {error}")
         else:
             print(f"{name} started in {time.perf_counter() - begun:.0f} s")
-            ready.append(name)
+            ready[name] = child
     return ready
 
 
-async def measure(size: Size, here: Settings, reproducible: bool) -> dict[str, float | None]:
-    """Tokens/s of each side; `same` is the share of samples in which `factory` and `vllm` have the same text."""
+async def measure(size: Size, here: Settings, reproducible: bool) -> dict[str, list[Turn]]:
+    """The turns of each side that runs here."""
     first = plan_of(-1, 1, reproducible=reproducible, max_tokens=8)  # warms all up and is not counted
     plans = [plan_of(number, size.samples, reproducible=reproducible) for number in range(size.rounds)]
     section = first.recipe.generate
@@ -122,62 +169,72 @@ async def measure(size: Size, here: Settings, reproducible: bool) -> dict[str, f
     if size.peers:
         sizes = [plan.samples for plan in (first, *plans)]
         children |= {"ray_data": Child(RayData, options, sizes, 32), "datasets_map": Child(DatasetsMap, options, 1000)}
-    corpus = Corpus.open(here.corpus)
-    rounds: dict[str, list[Round]] = {"factory": [], **{name: [] for name in children}}
     async with AsyncExitStack() as stack:
         begun = time.perf_counter()
         (maker,) = await stack.enter_async_context(open_makers(first, here))
         print(f"factory started in {time.perf_counter() - begun:.0f} s")
-        order = ["factory", *await started(children, stack)]
+        sides = Sides(maker, Corpus.open(here.corpus), await started(children, stack))
+        turns: dict[str, list[Turn]] = {name: [] for name in sides.names}
         for number, plan in enumerate((first, *plans), start=-1):
-            for name in order if number % 2 else reversed(order):
-                requests = requests_of(plan, maker)
-                run = run_factory(plan, corpus, maker) if name == "factory" else children[name].run(requests)
-                done = await run
-                show(number, name, done, reproducible)
+            for name in sides.names if number % 2 else reversed(sides.names):
+                turn = await sides.turn(name, plan)
+                show(number, name, turn, reproducible)
                 if number >= 0:
-                    rounds[name].append(done)
-    return {**{name: tokens_per_s(made) for name, made in rounds.items()}, "same": same_texts(rounds)}
+                    turns[name].append(turn)
+    return turns
 
 
-def show(number: int, name: str, done: Round, reproducible: bool) -> None:
+def show(number: int, name: str, turn: Turn, reproducible: bool) -> None:
     kind = "seeded" if reproducible else "unseeded"
-    speed = done.tokens / done.seconds
-    print(f"{'warm-up' if number < 0 else number!s:<9}{kind:<10}{name:<14}", end="")
-    print(f"{len(done.texts):>5} samples {done.tokens:>8,} tokens {done.seconds:>7.1f} s {speed:>7.1f} tokens/s", flush=True)
+    made = turn.made
+    print(f"{'warm-up' if number < 0 else number!s:<8}{kind:<9}{name:<13}{len(made.texts):>4} samples ", end="")
+    print(f"{made.tokens:>7,} tokens {made.seconds:>6.1f} s {made.tokens / made.seconds:>6.1f} tokens/s", end="")
+    print(f"  CPU {turn.cpu_s:.1f} s, idle sides {turn.others_cpu_s:.1f} s", flush=True)
 
 
-def tokens_per_s(rounds: Sequence[Round]) -> float | None:
-    return sum(one.tokens for one in rounds) / sum(one.seconds for one in rounds) if rounds else None
+def tokens_per_s(turns: Sequence[Turn]) -> float:
+    return sum(one.made.tokens for one in turns) / sum(one.made.seconds for one in turns)
 
 
-def same_texts(rounds: dict[str, list[Round]]) -> float:
+def tokens_per_cpu_s(turns: Sequence[Turn]) -> float:
+    return sum(one.made.tokens for one in turns) / sum(one.cpu_s for one in turns)
+
+
+def same_texts(ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:
+    """Share of samples that have the same text."""
     pairs = [
-        (ours.texts[name], text)
-        for ours, theirs in zip(rounds["factory"], rounds["vllm"], strict=True)
-        for name, text in theirs.texts.items()
+        (one.made.texts[name], text)
+        for one, other in zip(ours, theirs, strict=True)
+        for name, text in other.made.texts.items()
     ]
-    return sum(ours == theirs for ours, theirs in pairs) / len(pairs)
-
-
-def ratio(ours: float | None, theirs: float | None) -> float | None:
-    return round(ours / theirs, 3) if ours and theirs else None
+    return sum(one == other for one, other in pairs) / len(pairs)
 
 
 async def compare(unseeded: Size, seeded: Size, folder: Path) -> dict[str, float | None]:
     """Unseeded, then seeded: their engines differ."""
     here = settings().model_copy(update={"corpus": folder / "corpus", "ray_address": None})
     free, bound = await measure(unseeded, here, False), await measure(seeded, here, True)
-    figures = {
-        "ratio": ratio(free["factory"], free["vllm"]),
-        "ratio_seeded": ratio(bound["factory"], bound["vllm"]),
-        "factory_over_ray_data": ratio(free["factory"], free.get("ray_data")),
-        "factory_over_datasets_map": ratio(free["factory"], free.get("datasets_map")),
-        "same_texts_seeded": bound["same"],
+    speeds = {name: tokens_per_s(turns) for name, turns in free.items()}
+    bound_speeds = {name: tokens_per_s(turns) for name, turns in bound.items()}
+    cpu = {name: tokens_per_cpu_s(turns) for name, turns in free.items()}
+    bound_cpu = {name: tokens_per_cpu_s(turns) for name, turns in bound.items()}
+    return {
+        "ratio": ratio(speeds, "vllm"),
+        "ratio_seeded": ratio(bound_speeds, "vllm"),
+        "factory_over_ray_data": ratio(speeds, "ray_data"),
+        "factory_over_datasets_map": ratio(speeds, "datasets_map"),
+        "cpu_ratio": ratio(cpu, "vllm"),
+        "cpu_ratio_seeded": ratio(bound_cpu, "vllm"),
+        "cpu_over_ray_data": ratio(cpu, "ray_data"),
+        "cpu_over_datasets_map": ratio(cpu, "datasets_map"),
+        "same_texts_seeded": round(same_texts(bound["factory"], bound["vllm"]), 3),
+        **{f"{name}_tokens_per_s": round(speed, 1) for name, speed in speeds.items()},
+        **{f"{name}_seeded_tokens_per_s": round(speed, 1) for name, speed in bound_speeds.items()},
     }
-    speeds = {f"{name}_tokens_per_s": free[name] for name in free if name != "same"}
-    speeds |= {f"{name}_seeded_tokens_per_s": bound[name] for name in ("factory", "vllm")}
-    return {**figures, **{name: speed and round(speed, 1) for name, speed in speeds.items()}}
+
+
+def ratio(figures: dict[str, float], peer: str) -> float | None:
+    return round(figures["factory"] / figures[peer], 3) if peer in figures else None
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from tracemill.pipelines.jobs import Job, JobState, JobStore, Order
 from tracemill.pipelines.report import cost_line, funnel_lines
 from tracemill.pipelines.service import job_funnel, stored_plan
 
-app = typer.Typer(help="The jobs that were run.", rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="name or id of the job, or the beginning of one")]
 BAR = 12
 

@@ -27,9 +27,9 @@ FAULTS = {
     "cut_off": "the token limit ended the generation",
 }
 """Every fault with its meaning, as it stands in `Trace.faults`."""
-_CONTROL = re.compile(
-    r"<\|(?:[a-z]+(?:_[a-z0-9]+)+|endoftext|eom|end|pad|system|user|assistant)\|>|<｜[^｜<>]{1,40}｜>"
-    r"|(?!(?-i:</?(?:think|answer)>))<\s*/?\s*(?:think|answer)\s*/?\s*>",
+_CONTROL = re.compile(  # with one "<" before all: a pattern that begins with a letter is 50 times as fast
+    r"<(?:\|(?:[a-z]+(?:_[a-z0-9]+)+|endoftext|eom|end|pad|system|user|assistant)\|>|｜[^｜<>]{1,40}｜>"
+    r"|(?!(?-i:/?(?:think|answer)>))\s*/?\s*(?:think|answer)\s*/?\s*>)",
     re.IGNORECASE,
 )
 

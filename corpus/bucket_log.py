@@ -45,6 +45,10 @@ class BucketLog:
             self._number = max([*map(_number, there), last()])
             if self._put(self._number + 1, []):
                 break
+        if bucket.put_if(f"{self._folder}/{self._number:012d}", self._object([]) + b"\n", None) is not None:
+            raise CorpusError(
+                f"{bucket.root}: the store ignores If-None-Match, so jobs could overwrite each other; use another"
+            )
 
     @property
     def _folder(self) -> str:
@@ -88,11 +92,13 @@ class BucketLog:
 
     def _put(self, number: int, lines: Sequence[bytes]) -> bool:
         """Whether this run's object now has that number."""
-        data = b"".join([wal.encode({"writer": self._writer, "lines": len(lines)}), *lines])
-        if self._bucket.put_if(f"{self._folder}/{number:012d}", data, None) is None:
+        if self._bucket.put_if(f"{self._folder}/{number:012d}", self._object(lines), None) is None:
             return False
         self._number = number
         return True
+
+    def _object(self, lines: Sequence[bytes]) -> bytes:
+        return b"".join([wal.encode({"writer": self._writer, "lines": len(lines)}), *lines])
 
     def _read(self, name: str) -> list[Row]:
         found = self._bucket.get(name)

@@ -143,7 +143,6 @@ def connect(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
-            "parquet_metadata_cache": "true",
             "memory_limit": f"{request['memory_mb']}MB",
             "python_enable_replacements": "false",
             "secret_directory": "",
@@ -153,6 +152,7 @@ def connect(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     )
     fetch = Pipes(request["pipes"]) if request["pipes"] else Paths(request["paths"])
     connection.register_filesystem(Files(request["sizes"], fetch))
+    connection.execute("SET parquet_metadata_cache = true")
     connection.execute(request["views"])
     names = ", ".join(f"'corpus://{name}'" for name in request["sizes"])
     connection.execute(f"SET allowed_paths = [{names}]")

@@ -76,8 +76,6 @@ def _init(address: str | None) -> None:
 
 LEAVING_S = 15.0
 """How long an actor of the same name may take to end after its work is done."""
-
-
 STEADY_S = 60.0
 """An actor that lived so long is none that always crashes."""
 MOST_PAUSE_S = 10.0
@@ -107,7 +105,7 @@ def _pause_after_restart(name: str) -> float:
     key = f"tracemill/restarts/{name}"
     found = (internal_kv._internal_kv_get(key) or b"0 0").split()
     count = int(found[0]) + 1 if time.time() - float(found[1]) < STEADY_S else 0
-    pause = min(MOST_PAUSE_S, 0.1 * 2.0**count)
+    pause = min(MOST_PAUSE_S, 0.1 * 2.0 ** min(count, 10))
     internal_kv._internal_kv_put(key, f"{count} {time.time() + pause}".encode())
     return pause
 

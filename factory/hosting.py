@@ -58,7 +58,7 @@ class Host(Protocol):
         """
 
     async def complete(self, request: Request) -> Completion:
-        """Raises RefusedRequest for this request alone, any other EngineError where the engine is dead."""
+        """Raises RefusedRequest, EngineDied where the engine is dead, another EngineError where it failed at this."""
 
     async def stats(self) -> EngineStats | None:
         """None where the engine has none. Raises EngineError where it is dead."""

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
-from tracemill.core.types import Request
+from tracemill.core.types import Message, Request
 from tracemill.factory.figures import ReplicaState
 from tracemill.factory.hosting import Host
 from tracemill.factory.replicas import Replica
@@ -25,7 +26,7 @@ async def live(pool: Pool, replica: Replica) -> None:
     health, host = pool.health, replica.host
     dice = random.Random(f"{health.seed} {host.name}")
     while pool.failure is None:
-        probe = pool.probe
+        probe = _probe(pool.last) if pool.has_died and pool.last is not None else None
         error = await _start(host, probe, health.hang_s)
         if error is None:
             pool.opened(replica, is_proven=probe is not None)
@@ -44,6 +45,13 @@ async def live(pool: Pool, replica: Replica) -> None:
         pool.give_up()
         await asyncio.sleep(health.pause(replica.failures, dice))
         replica.restarts += 1
+
+
+def _probe(like: Request) -> Request:
+    """What a replica that was started after a death has to answer first: one token, with the usual sampling."""
+    text = "1 + 1 ="
+    prompt = text if isinstance(like.prompt, str) else (Message("user", text),)
+    return Request("probe", prompt, replace(like.sampling, max_tokens=1))
 
 
 async def _start(host: Host, probe: Request | None, hang_s: float) -> EngineError | None:

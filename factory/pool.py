@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import replace
 
 from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
-from tracemill.core.types import Completion, Message, Request
+from tracemill.core.types import Completion, Request
 from tracemill.factory.figures import PoolFigures, ReplicaState
 from tracemill.factory.hosting import Host
 from tracemill.factory.lives import live
-from tracemill.factory.quarantine import Quarantine, blame, is_cause, is_suspect
+from tracemill.factory.quarantine import TRIES, Quarantine, blame, is_suspect, verdict
 from tracemill.factory.replicas import Flight, Health, Replica
 
 HOMES = 4096
@@ -38,8 +37,10 @@ class Pool:
         self._killers: dict[str, str] = {}
         """Prompts that engines die of, with the reason. Each costs several deaths, so they are few."""
         self._wanted = self._retried = self._set_aside = 0
-        self._last: Request | None = None
-        self._has_died = False
+        self.last: Request | None = None
+        """The latest request: what a replica that comes back is asked is like it."""
+        self.has_died = False
+        """Whether any replica ever died."""
         self.has_worked = False
         """Whether any replica was ever ready."""
         self.failure: EngineError | None = None
@@ -61,15 +62,6 @@ class Pool:
         queued = len(self._queue) + len(self._quarantine.waiting)
         return PoolFigures(replicas, queued, self._retried, self._set_aside)
 
-    @property
-    def probe(self) -> Request | None:
-        """What a replica that was started after a death has to answer first: one token, with the usual sampling."""
-        if self._last is None or not self._has_died:
-            return None
-        text = "1 + 1 ="
-        prompt = text if isinstance(self._last.prompt, str) else (Message("user", text),)
-        return Request("probe", prompt, replace(self._last.sampling, max_tokens=1))
-
     async def complete(self, request: Request) -> Completion:
         """One sample, from whichever replica.
 
@@ -79,7 +71,7 @@ class Pool:
         task = asyncio.current_task()
         assert task is not None
         flight = Flight(request, task, task.cancelling())
-        self._last = request
+        self.last = request
         while True:
             try:
                 replica = self._seat(flight) or await self._turn(flight)
@@ -89,7 +81,7 @@ class Pool:
                 raise
             except EngineError as error:
                 if flight.replica is not None:
-                    self.died(flight.replica, error, flight)
+                    self._failed(flight, flight.replica, error)
                 elif not flight.is_lost:
                     raise  # the pool has failed
                 elif not flight.is_free_again():
@@ -163,8 +155,8 @@ class Pool:
                 self._quarantine.waiting.remove(flight)
             return
         replica.aboard.discard(flight)
-        if has_answer and not replica.is_proven:
-            replica.is_proven, replica.failures = True, 0
+        if has_answer:
+            replica.is_proven, replica.failures, replica.errors = True, 0, 0
         if replica.is_reserved:
             self._isolate()
         elif self._queue:
@@ -200,14 +192,23 @@ class Pool:
         ward.is_reserved, self._quarantine.ward = False, None
         self._update()
 
+    def _failed(self, flight: Flight, replica: Replica, error: EngineError) -> None:
+        """The engine failed at this request: it is dead if it says so, or if it fails at most of what it has."""
+        replica.errors += 1
+        if isinstance(error, EngineDied) or replica.errors >= max(TRIES, len(replica.aboard) // 2):
+            self.died(replica, error, flight)
+        else:
+            flight.failed, flight.reason = flight.failed + 1, str(error)
+            self._land(flight, has_answer=False)
+
     def _judge(self, flight: Flight) -> None:
-        """Raises RefusedRequest for a request that engines die of. Its siblings under suspicion go with it."""
-        if not is_cause(flight):
+        """Raises RefusedRequest for what engines fail at or die of; siblings under suspicion go with the latter."""
+        reason = verdict(flight)
+        if reason is None:
             return
-        reason = f"the engine died {flight.died} times while it ran this request: {flight.reason}"
         self._set_aside += 1
         prompt = flight.request.prompt_id
-        if prompt:
+        if prompt and flight.died_alone:
             self._killers[prompt] = reason
             for sibling in self._quarantine.of_prompt(prompt):
                 self._set_aside += 1
@@ -221,14 +222,14 @@ class Pool:
         with_node = isinstance(error, EngineDied) and error.with_node
         for flight in lost:
             flight.replica = None
-            if not with_node:
+            if isinstance(error, EngineDied) and not with_node:
                 blame(flight, len(lost), replica.is_proven, str(error))
             if flight is not by:
                 flight.is_lost = True
                 flight.task.cancel()
         if replica.state is not ReplicaState.READY:
             return
-        self._has_died = True
+        self.has_died = True
         if not replica.is_proven and not with_node:
             replica.failures += 1
         replica.is_hopeless = replica.failures >= self.health.give_up
@@ -249,7 +250,7 @@ class Pool:
 
     def opened(self, replica: Replica, is_proven: bool) -> None:
         """It is ready; `is_proven` says that it has answered something."""
-        replica.is_proven, replica.is_hopeless, self.has_worked = is_proven, False, True
+        replica.is_proven, replica.is_hopeless, replica.errors, self.has_worked = is_proven, False, 0, True
         if is_proven:
             replica.failures = 0
         replica.dead.clear()

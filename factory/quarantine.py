@@ -16,6 +16,8 @@ SUSPECT = 2
 """Deaths that make a request a suspect."""
 ALONE = 2
 """Further deaths, alone, that prove it."""
+TRIES = 3
+"""A request that an engine fails at so often, and lives on, is set aside too."""
 SHRINK = 8
 """By so much smaller is the company of a suspect after each death."""
 
@@ -32,9 +34,13 @@ def is_suspect(flight: Flight) -> bool:
     return flight.died >= SUSPECT
 
 
-def is_cause(flight: Flight) -> bool:
-    """Whether engines die of it."""
-    return flight.died >= SUSPECT + ALONE and flight.died_alone >= ALONE
+def verdict(flight: Flight) -> str | None:
+    """Why it is to be set aside: engines die of it, or fail at it again and again. None where it is not."""
+    if flight.died >= SUSPECT + ALONE and flight.died_alone >= ALONE:
+        return f"the engine died {flight.died} times while it ran this request: {flight.reason}"
+    if flight.failed >= TRIES:
+        return f"the engine failed {flight.failed} times at this request: {flight.reason}"
+    return None
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ class Health:
 
     def pause(self, failures: int, dice: random.Random) -> float:
         """Seconds to wait after so many failures in a row."""
-        return min(self.most_s, self.first_s * 2.0 ** max(0, failures - 1)) * (0.5 + dice.random())
+        return min(self.most_s, self.first_s * 2.0 ** min(max(0, failures - 1), 20)) * (0.5 + dice.random())
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +51,8 @@ class Flight:
     """Where it is aboard."""
     is_lost: bool = False
     """Its replica died, so it was taken off and its task cancelled."""
+    failed: int = 0
+    """How often an engine failed at it and lived on."""
     died: int = 0
     """How many replicas died while they ran it, and their nodes did not."""
     died_alone: int = 0
@@ -80,6 +82,8 @@ class Replica:
     """It has answered something since it was started."""
     failures: int = 0
     """Failed starts and deaths in a row, without an answer in between."""
+    errors: int = 0
+    """Requests in a row at which it failed and did not die."""
     is_hopeless: bool = False
     """Nothing is to be expected of it any more; it is tried again only as long as others work."""
     restarts: int = 0

@@ -11,10 +11,10 @@ a pause back that was not carried out yet. A job whose process was killed counts
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from tracemill.core.errors import Conflict
+from tracemill.core.errors import Conflict, CorpusError, SetupError
 from tracemill.core.settings import Settings, location
-from tracemill.corpus.ledger import is_running
 from tracemill.corpus.place import place_at
 from tracemill.pipelines.jobs import ACTIVE, Job, JobState, JobStore, Order, Runner
 from tracemill.pipelines.recipe import Recipe
@@ -48,10 +48,19 @@ def seen(job: Job, settings: Settings) -> Job:
 
 
 def has_died(job: Job, settings: Settings) -> bool:
-    """Whether the process that ran the job ended without a word. False where its corpus is on another machine."""
-    corpus = settings.corpus if job.corpus is None else location(job.corpus)
-    is_here = place_at(corpus).holds(f"ledger/{job.id}")
-    return job.state is JobState.RUNNING and is_here and not is_running(corpus, job.id)
+    """Whether the process that ran the job ended without a word. False where its corpus is not to be reached here."""
+    if job.state is not JobState.RUNNING:
+        return False
+    try:
+        place = place_at(corpus_of(job, settings))
+        return place.holds(f"ledger/{job.id}") and not place.is_locked(job.id)
+    except (CorpusError, SetupError):
+        return False
+
+
+def corpus_of(job: Job, settings: Settings) -> Path | str:
+    """Where the job's traces are, or will be."""
+    return settings.corpus if job.corpus is None else location(job.corpus)
 
 
 def submit(job_id: str, recipe: Recipe, runner: Runner, settings: Settings, store: JobStore) -> Given:

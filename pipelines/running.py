@@ -27,7 +27,7 @@ from tracemill.pipelines.references import ReferenceCheck
 from tracemill.pipelines.runner import Result, Watch, run_held
 
 EVERY_S = 1.0
-"""Seconds between two looks at the store. One costs about 1 ms with SQLite."""
+"""Seconds between two looks at the store. One takes 4 ms with SQLite, writing progress 33 ms (a loaded machine)."""
 LEAVING_S = 15.0
 """How long a run that was stopped may hold its ledger after it has said so."""
 STATES = {Order.PAUSE: JobState.PAUSED, Order.CANCEL: JobState.CANCELLED}

@@ -73,7 +73,7 @@ class Site:
             try:
                 self.nodes.append(self.cluster.add_node(num_cpus=1, wait=False))
                 return
-            except Exception:  # noqa: BLE001 - ray gives a node 30 s to start, which a loaded machine may exceed
+            except Exception:  # ray gives a node 30 s to start, which a loaded machine may exceed
                 if is_last:
                     raise
 

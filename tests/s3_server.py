@@ -3,9 +3,9 @@
 One at a time, for moto looks and writes in two steps: of two conditional puts at once both could win. It checks no
 signature, so that wrong credentials need a fault to show. `POST /_fault` with `{"method", "key", "does", "times"}` makes
 the next `times` requests of that method whose path contains `key` fail: `lose` carries the request out and drops the
-answer, `drop` drops the request, a number is a status that is answered in place of it. `POST /_heal` ends that,
-`POST /_counts` tells the requests by method
-and the bytes `sent` since the last time. An argument is the seconds that each request takes longer.
+answer, `drop` drops the request, `yield` forgets its conditions, a number is a status that is answered in place of it.
+`POST /_heal` ends that. `POST /_counts` tells the requests by method and the bytes `sent` since the last time. An
+argument is the seconds that each request takes longer.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ class Faulty:
             does = self._fault(request)
             if isinstance(does, int):
                 return Response(DENIED, status=does)(environ, start)
+            if does == "yield":
+                environ.pop("HTTP_IF_NONE_MATCH", None)
+                environ.pop("HTTP_IF_MATCH", None)
             if does == "drop":
                 return _hang_up(environ)
             answer = list(self._app(environ, start))

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from overhead.peers import Round, rendered, sampling
-
 from tracemill.core.types import Request
 from tracemill.factory.engines.vllm import VllmOptions, engine_arguments, prepare_environment
 

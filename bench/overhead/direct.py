@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from overhead.peers import Round, rendered, sampling
-
 from tracemill.core.types import Request
 from tracemill.factory.engines.vllm import VllmOptions, engine_arguments, prepare_environment
 

@@ -1,4 +1,4 @@
-"""What the peers have in common: each lives in a process of its own, its model loaded, and is asked for a round at a time.
+"""What the peers have in common: a process of its own for each, with its model loaded; it is asked a round at a time.
 
 All get the same requests. The prompts are rendered before the clock starts, except by `vllm.LLM.generate`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -38,11 +39,14 @@ class Child:
 
     def __init__(self, make: Callable[..., Peer], *arguments: object) -> None:
         self._make, self._arguments = make, arguments
+        self.pid: int | None = None
         self._process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
     async def start(self) -> None:
         """Raises what the peer raises."""
-        await asyncio.get_running_loop().run_in_executor(self._process, _start, self._make, self._arguments)
+        loop = asyncio.get_running_loop()
+        self.pid = await loop.run_in_executor(self._process, os.getpid)
+        await loop.run_in_executor(self._process, _start, self._make, self._arguments)
 
     async def run(self, requests: Sequence[Request]) -> Round:
         """One round."""
@@ -63,7 +67,12 @@ def _start(make: Callable[..., Peer], arguments: tuple[object, ...]) -> None:
 
 
 def _run(requests: Sequence[Request]) -> Round:
-    return _here[0].run(requests)
+    try:
+        return _here[0].run(requests)
+    except Exception as error:
+        if type(error).__module__.startswith("ray."):  # they cannot be pickled
+            raise RuntimeError(str(error)) from None
+        raise
 
 
 def _close() -> None:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from overhead.peers import Round, rendered, sampling
-
 from tracemill.core.types import Request
 from tracemill.factory.engines.vllm import VllmOptions, engine_arguments, prepare_environment
 
@@ -28,15 +27,15 @@ class RayData:
 
     def __init__(self, options: VllmOptions, sizes: Sequence[int], batch: int) -> None:
         prepare_environment()
-        os.environ["RAY_worker_niceness"] = "0"  # as our own cluster has it; with Ray's 15 any process takes its cores
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as in our own cluster: Ray's 15 gives way to any process
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import pyarrow
         import ray
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
         from transformers import AutoTokenizer
 
-        # Logical ones: the engine reserves one and each operator around it another.
-        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        # Logical ones: the engine reserves one, each task around it another, and those that wait for a round too.
+        ray.init("local", num_cpus=8, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         ray.data.DataContext.get_current().enable_progress_bars = False
         arguments = engine_arguments(options)
         config = vLLMEngineProcessorConfig(
@@ -58,11 +57,9 @@ class RayData:
             for number, size in enumerate(sizes)
             for rows in (range(size)[at : at + batch] for at in range(0, size, batch))
         ]
-        process = build_processor(config, preprocess=_gate(self._folder.name), postprocess=_shorten)
-        self._results = process(ray.data.from_arrow(blocks)).iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        )
-        self._coming = iter(self._results)
+        process = build_processor(config, preprocess=_gate(self._folder.name), postprocess=_shorten())
+        done = process(ray.data.from_arrow(blocks))
+        self._coming = iter(done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
 
     def run(self, requests: Sequence[Request]) -> Round:
         prompts = []
@@ -84,6 +81,7 @@ class RayData:
     def close(self) -> None:
         import ray
 
+        self._coming.close()
         ray.shutdown()
         self._folder.cleanup()
 
@@ -96,7 +94,7 @@ def _no_gpu() -> dict[str, Any] | None:
 
 
 def _gate(folder: str) -> Any:
-    """The operator that lets a round's rows pass. A closure, for Ray's workers cannot import this module."""
+    """The operator that lets a round's rows pass. Both are closures, for Ray's workers cannot import this module."""
     read: dict[str, list[dict[str, Any]]] = {}
 
     def gate(row: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +110,9 @@ def _gate(folder: str) -> Any:
     return gate
 
 
-def _shorten(row: dict[str, Any]) -> dict[str, Any]:
-    kept = {"round": row["round"], "id": row["id"], "tokens": row["num_generated_tokens"]}
-    return {**kept, "text": row["generated_text"]}
+def _shorten() -> Any:
+    def shorten(row: dict[str, Any]) -> dict[str, Any]:
+        kept = {"round": row["round"], "id": row["id"], "tokens": row["num_generated_tokens"]}
+        return {**kept, "text": row["generated_text"]}
+
+    return shorten

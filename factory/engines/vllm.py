@@ -177,7 +177,7 @@ class VllmEngine:
         from vllm.exceptions import VLLMClientError
 
         if (request.sampling.seed is not None) != self._options.reproducible:
-            raise EngineError("seeded and unseeded requests must not share an engine: set `reproducible`")
+            raise RefusedRequest("seeded and unseeded requests must not share an engine: set `reproducible`")
         text = self._rendered(request)
         raw = isinstance(request.prompt, str)
         tokens = TokensPrompt(prompt_token_ids=self._tokenizer.encode(text, add_special_tokens=raw))

@@ -1,6 +1,8 @@
 """What vLLM says of itself, kept as running totals. It calls `record` after each step, on the event loop it answers on.
 
-vLLM says that this interface is not stable: everything that depends on it is here (checked with 0.32.0).
+vLLM says that this interface is not stable: everything that depends on it is here (checked with 0.32.0). A step costs
+0.3 µs here; vLLM adds its own Prometheus metrics, 66 µs a step with 64 sequences and 222 with 256, in the process that
+answers and not in the one that decodes (`vllm serve` has both on by default).
 """
 
 from __future__ import annotations

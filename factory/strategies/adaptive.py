@@ -31,8 +31,8 @@ from tracemill.factory.strategies.strategy import Draw, Result
 
 _LEAST_OUT = 64
 """So many draws may always be out: an engine decodes 64 sequences in little more time than one."""
-_WASTE = 0.1
-"""`at_once` draws one more where the goal is met without it with this probability at most."""
+_SHARE = 0.5
+"""Of the unsettled prompts, out at a time where a budget in tokens decides (`AdaptiveOptions.share`)."""
 _SMALL = 4
 """Groups of fewer prompts are one group: there is nothing to be learned from another prompt of theirs."""
 _BATCH = 2_000_000
@@ -40,7 +40,7 @@ _BATCH = 2_000_000
 
 
 class Adaptive:
-    """See the module. Memory: 18 bytes a prompt and 0.5 kB a state (groups · counts that occur)."""
+    """See the module. Memory: 16 bytes a prompt and 0.5 kB a state (groups · counts that occur)."""
 
     def __init__(
         self,
@@ -58,11 +58,12 @@ class Adaptive:
         most = most_samples(options, samples)
         self.lookahead: int | None = options.lookahead
         self._options = options
+        self._share = options.share or (_SHARE if options.budget_tokens else 1.0)
         self._samples = samples
         self._goal = Goal(options.correct, *window)
         self._groups = _pooled(groups)
         self._limits = array("H", [most] * len(groups) if limits is None else [min(most, limit) for limit in limits])
-        self._correct, self._wrong, self._drawn, self._out_of = (array("H", [0]) * len(groups) for _ in range(4))
+        self._correct, self._wrong, self._drawn = (array("H", [0]) * len(groups) for _ in range(3))
         self._evidence = Evidence(max(self._groups, default=0) + 1, most)
         self._states: dict[Key, State] = {}
         self._waiting = Waiting(len(groups))
@@ -72,8 +73,6 @@ class Adaptive:
         """Their sum."""
         self._spent = 0.0
         self._budget = float(options.budget_tokens or sum(min(samples, limit) for limit in self._limits))
-        self._together: tuple[int, int, float] | None = None
-        """A prompt of which more are drawn at once: how many more, and their expected cost."""
         self._told = 0
         self._next_fit = 16
         self._open = sum(map(bool, self._limits))
@@ -83,11 +82,7 @@ class Adaptive:
 
     def next(self) -> Draw | None:
         """A sample of the most promising prompt that has none out; None where it is better to know more first."""
-        if self._together is not None:
-            task, more, cost = self._together
-            self._together = (task, more - 1, cost) if more > 1 else None
-            return self._draw(task, cost)
-        if len(self._out) >= max(_LEAST_OUT, int(self._open * self._options.share)):
+        if len(self._out) >= max(_LEAST_OUT, int(self._open * self._share)):
             return None
         while (state := self._waiting.best()) is not None:
             if state.chance < self._options.hopeless:
@@ -97,10 +92,10 @@ class Adaptive:
             if self._spent + self._reserved + cost > self._budget:
                 return None
             task = self._waiting.take()
-            self._out_of[task] = state.together
-            if state.together > 1:
-                self._together = (task, state.together - 1, cost)
-            return self._draw(task, cost)
+            self._out.append(cost)
+            self._reserved += cost
+            self._drawn[task] += 1
+            return Draw(task, self._drawn[task] - 1)
         return None
 
     def tell(self, draw: Draw, result: Result) -> bool:
@@ -109,20 +104,13 @@ class Adaptive:
         task = draw.task
         self._reserved -= self._out.popleft()
         self._spent += result.tokens if self._options.budget_tokens else 1
-        self._out_of[task] -= 1
         self._learn(task, result)
         if self._told >= self._next_fit:
             self._fit()
-        if self._out_of[task] or self._wait(task):
+        if self._wait(task):
             return False
         self._open -= 1
         return True
-
-    def _draw(self, task: int, cost: float) -> Draw:
-        self._out.append(cost)
-        self._reserved += cost
-        self._drawn[task] += 1
-        return Draw(task, self._drawn[task] - 1)
 
     def _learn(self, task: int, result: Result) -> None:
         group, is_correct = self._groups[task], result.outcome is Outcome.CORRECT
@@ -186,19 +174,10 @@ class Adaptive:
             soon = self._goal.chance(self._evidence, weights, correct, wrong, near)
             chance = np.maximum(chance, soon)
             index = soon / (left * tokens)
-            together = np.minimum(left, self._options.at_once)
         else:
             index = rate * decided / ((self._options.correct - correct) * tokens)
-            together = np.ones(len(states), int)
-            for fewer in range(1, self._options.at_once):
-                more = np.full(len(states), fewer)
-                enough = self._goal.chance(self._evidence, weights, correct, wrong, np.minimum(more, limit - drawn))
-                together = np.where(
-                    (enough <= _WASTE) & (together == fewer) & (limit - drawn > fewer), fewer + 1, together
-                )
         for at, state in enumerate(states):
             state.index, state.chance, state.tokens = float(index[at]), float(chance[at]), float(tokens[at])
-            state.together = int(together[at])
 
 
 def most_samples(options: AdaptiveOptions, samples: int) -> int:

@@ -20,17 +20,15 @@ class AdaptiveOptions:
     """A prompt ends when it gets there with less than this probability; 0 gives up only what cannot get there."""
     budget_tokens: int | None = None
     """Generated tokens of the job, exceeded by the last samples at most; None: as many samples as `fixed` draws."""
-    at_once: int = 1
-    """Most samples of one prompt out at a time. More end a job sooner and cost some tokens."""
-    share: float = 0.25
-    """Greatest share of the unsettled prompts that is out at a time. More keep engines busier in jobs with few prompts
-    for each sequence that they decode, and cost tokens."""
+    share: float | None = None
+    """Greatest share of the unsettled prompts that is out at a time; None: 0.5 with `budget_tokens`, else 1. Less saves
+    tokens where a budget decides which prompts get them; more keeps engines busier in jobs of few prompts."""
     lookahead: int = 8192
     """Most draws out before the oldest one's result is told: 16 for each sequence that all replicas decode at once
     keep engines busy where the longest sample takes ten times as long as the mean."""
 
     def __post_init__(self) -> None:
-        whole = {"correct": self.correct, "max_samples": self.max_samples, "at_once": self.at_once}
+        whole = {"correct": self.correct, "max_samples": self.max_samples}
         for name, value in whole.items():
             if value is not None and not 1 <= value <= MOST:
                 raise InputError(f"{name}: {value} is out of range; give 1 to {MOST}")
@@ -38,7 +36,7 @@ class AdaptiveOptions:
             raise InputError(f"hopeless: {self.hopeless} is no probability below 1; give 0 to 0.99")
         if self.budget_tokens is not None and self.budget_tokens < 1:
             raise InputError(f"budget_tokens: {self.budget_tokens} buys nothing; give 1 or more, or leave it out")
-        if not 0 < self.share <= 1:
-            raise InputError(f"share: {self.share} is out of range; give more than 0, at most 1")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise InputError(f"share: {self.share} is out of range; give more than 0 and at most 1")
         if self.lookahead < 1:
             raise InputError(f"lookahead: {self.lookahead} lets nothing be drawn; give 1 or more")

@@ -41,8 +41,6 @@ class State:
     """Predictive probability that the goal is met within what the prompt may still get."""
     tokens: float = 1.0
     """Expected tokens of the next sample."""
-    together: int = 1
-    """Samples to be drawn at once."""
     head: int = NOBODY
     tail: int = NOBODY
     waiting: int = 0

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -30,11 +34,16 @@ def test_health_and_documentation(client: TestClient) -> None:
         "/healthz",
         "/v1/jobs",
         "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/pause",
+        "/v1/jobs/{job_id}/resume",
+        "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/harvest",
         "/v1/sql",
         "/v1/datasets/{name}/exports",
         "/v1/sandbox/run",
     }
     body = api["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    assert set(api["paths"]["/v1/jobs/{job_id}/pause"]["post"]["responses"]) >= {"202", "404", "409"}
     assert body["application/json"]["example"]["name"] == yaml.safe_load(body["application/yaml"]["example"])["name"]
 
 
@@ -114,16 +123,101 @@ def test_a_job_from_recipe_to_export(client: TestClient) -> None:
     assert rows[0]["completion"][0]["content"].startswith("<think>\n")
 
 
+LONG = {
+    **RECIPE_EXAMPLE,
+    "name": "long",
+    "prompts": [{"source": "reasoning_gym", "task": "chain_sum", "count": 400, "seed": 2}],
+    "generate": {"engine": "fake", "samples": 100, "max_tokens": 128},
+}
+
+
+def until(client: TestClient, job_id: str, state: str, durable: int = 0) -> dict[str, Any]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        (job,) = [one for one in client.get("/v1/jobs").json()["jobs"] if one["id"] == job_id]
+        if job["state"] == state and job["progress"].get("durable", 0) >= durable:
+            return dict(job)
+        assert job["state"] in ("queued", "running", state), job
+        time.sleep(0.1)
+    raise AssertionError(job)
+
+
+@pytest.mark.ray
+def test_a_job_is_paused_resumed_harvested_and_none_of_it_twice(client: TestClient) -> None:
+    def order(verb: str) -> Any:
+        return client.post(f"/v1/jobs/{job_id}/{verb}")
+
+    def post(number: int) -> Any:
+        return client.post("/v1/jobs", json=LONG)
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(post, range(4)))
+    assert {answer.status_code for answer in answers} == {202}, "submitted by four at once"
+    (job_id,) = {answer.json()["id"] for answer in answers}
+    until(client, job_id, "running", durable=1)
+    answer = order("pause")
+    assert (answer.status_code, answer.json()["requested"]) == (202, "pause")
+    assert order("pause").status_code == 202
+    first = until(client, job_id, "paused")["progress"]["durable"]
+    assert 0 < first < 40_000
+    assert client.get(f"/v1/jobs/{job_id}").json()["funnel"]["generated"] == first
+    assert order("resume").status_code == order("resume").status_code == 202
+    until(client, job_id, "running", durable=first + 1)
+    assert order("harvest").json()["requested"] == "harvest"
+    job = until(client, job_id, "finished")
+    assert job["harvested"] is True
+    funnel = client.get(f"/v1/jobs/{job_id}").json()["funnel"]
+    assert first < funnel["generated"] == job["progress"]["durable"] == job["progress"]["totals"]["samples"] < 40_000
+    assert funnel["kept"] > 0
+    refused = order("cancel")
+    assert refused.status_code == 409
+    assert refused.json()["error"].endswith("is finished (harvested): it cannot cancel, it can resume")
+    assert client.post("/v1/jobs/nope/pause").status_code == 404
+
+
+@pytest.mark.ray
+def test_an_actor_that_is_killed_goes_on_and_a_service_that_ends_leaves_paused_jobs_alone() -> None:
+    with TestClient(create_app(settings())) as client:
+        job_id = client.post("/v1/jobs", json={**LONG, "name": "killed"}).json()["id"]
+        until(client, job_id, "running", durable=1)
+        pid = holder(job_id)
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while (again := holder(job_id)) in (0, pid):  # another process holds its ledger
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        client.post(f"/v1/jobs/{job_id}/pause")
+        paused = until(client, job_id, "paused")
+        assert again != pid
+    with TestClient(create_app(settings())) as client:
+        time.sleep(1)
+        assert until(client, job_id, "paused") == paused
+        assert client.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
+        refused = client.post(f"/v1/jobs/{job_id}/resume")
+        assert refused.status_code == 409
+        assert "submitted again, it goes on" in refused.json()["error"]
+
+
+def holder(job_id: str) -> int:
+    """Process that holds the job's ledger; 0 where none does."""
+    inode = (Path(settings().corpus) / "ledger" / job_id / "lock").stat().st_ino
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
+            return int(fields[4])
+    return 0
+
+
 @pytest.mark.ray
 def test_a_job_that_was_running_when_the_service_ended_is_finished_by_the_next_one() -> None:
     from tracemill.pipelines import recipe as recipes
-    from tracemill.pipelines.jobs import JobState, JobStore
+    from tracemill.pipelines.jobs import JobStore
     from tracemill.pipelines.plan import make_plan
 
     recipe = recipes.parse({**RECIPE_EXAMPLE, "name": "left"})
     store = JobStore(settings().jobs_url)
     job_id = make_plan(recipe).job_id
     store.submit(job_id, recipe, "service")
-    store.set_state(job_id, JobState.RUNNING)
+    assert store.start(job_id, recipe, "service", str(settings().corpus))
     with TestClient(create_app(settings())) as client:
         assert finished(client, job_id)["job"]["state"] == "finished"

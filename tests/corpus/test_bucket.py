@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,13 @@ def test_a_key_that_may_not_is_told_in_one_line(s3: S3, method: str, key: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_store_without_conditional_puts_is_refused(remote: Corpus, s3: S3) -> None:
+    s3.fault("PUT", "/log/", "yield", times=50)
+    with pytest.raises(CorpusError, match="the store ignores If-None-Match"):
+        Ledger.open(remote, "job")
+    s3.heal()
+
+
 def test_a_prefix_that_holds_something_else_is_refused(s3: S3) -> None:
     Bucket.at(f"s3://{s3.bucket}/mine").replace("thesis.txt", b"mine")
     with pytest.raises(CorpusError, match="is not a corpus"):
@@ -222,8 +230,9 @@ def test_the_guarded_process_has_neither_credentials_nor_a_way_to_the_store(remo
     seen = []
     while asking.is_alive():
         for child in psutil.Process().children():
-            if any("sql_child" in part for part in child.cmdline()):
-                seen += [(child.environ(), child.net_connections("inet"))]
+            with suppress(psutil.NoSuchProcess):
+                if any("sql_child" in part for part in child.cmdline()):
+                    seen += [(child.environ(), child.net_connections("inet"))]
         time.sleep(0.1)
     assert seen
     for environment, connections in seen:

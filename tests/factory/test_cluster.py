@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -52,11 +53,12 @@ async def until(is_so: Callable[[], Any], seconds: float = 60) -> None:
 
 
 def processes() -> list[psutil.Process]:
-    """The processes of the engines' actors on this machine."""
+    """The processes of the actors of this test's own cluster."""
     found = []
-    for one in psutil.process_iter(["name", "cmdline"]):
-        if "ray::EngineActor" in " ".join(one.info["cmdline"] or [one.info["name"] or ""]):
-            found.append(one)
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "ray::EngineActor" in " ".join(one.cmdline()):
+                found.append(one)
     return found
 
 
@@ -170,7 +172,7 @@ async def test_a_driver_that_is_killed_leaves_no_work_behind(address: str, monke
         asyncio.run(main())
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:  # noqa: ASYNC220 - it is quick
         assert driver.stdout is not None
         assert (await asyncio.to_thread(driver.stdout.readline)).strip() == "16"
         driver.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tracemill.core.errors import EngineError
 from tracemill.core.markup import MARKUPS
 from tracemill.core.types import Message, Prompt, Request, Sampling
-from tracemill.factory.engines.fake import FakeEngine
+from tracemill.factory.engines.fake import FakeEngine, FakeOptions
 from tracemill.factory.thinking import ThinkFormat
 
 
@@ -56,3 +57,32 @@ async def test_it_follows_the_format_that_it_is_asked_in(name: str) -> None:
     right = "\\boxed{14}" if name == "boxed" else "14"
     assert 100 <= sum(trace.answer == right for trace in whole) <= 140
     assert all("left to right" in trace.reasoning for trace in whole)
+
+
+async def test_hosted_it_decodes_so_many_at_once_and_counts_what_it_does() -> None:
+    engine = FakeOptions(concurrency=4, seconds=0.04).build()
+    await engine.start()
+    running = asyncio.gather(*(engine.complete(request(str(k))) for k in range(10)))
+    await asyncio.sleep(0.01)
+    now = engine.stats()
+    assert (now.running, now.waiting, now.completion_tokens) == (4, 6, 0)
+    assert now.stalled_s > 0
+    done = await running
+    after = engine.stats()
+    assert (after.running, after.waiting, after.stalled_s) == (0, 0, 0)
+    assert after.completion_tokens == sum(one.completion_tokens for one in done)
+    assert after.prompt_tokens == sum(one.prompt_tokens for one in done)
+    assert 0.04 < after.busy_s < 2
+    assert done == [await FakeEngine().complete(request(str(k))) for k in range(10)], "the text depends on nothing else"
+    assert not engine.completed, "it keeps nothing of what it has done"
+
+
+async def test_hosted_it_can_be_broken_and_it_can_hang() -> None:
+    with pytest.raises(EngineError, match="cannot start: no such model"):
+        await FakeOptions(broken="no such model").build().start()
+    engine = FakeOptions(hangs_after=1).build()
+    await engine.start()
+    await engine.complete(request("a"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await engine.complete(request("b"))

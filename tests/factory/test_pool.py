@@ -264,6 +264,25 @@ async def test_a_refused_request_goes_straight_to_its_caller() -> None:
         assert (pool.figures().set_aside, pool.figures().retried) == (0, 0)
 
 
+async def test_a_request_that_an_engine_fails_at_does_not_cost_the_others_anything() -> None:
+    """A server that times out at one long request is not dead: nothing that runs there may be paid for twice."""
+
+    class Server(FakeEngine):
+        async def complete(self, request: Request) -> Completion:
+            if request.id == "r7":
+                raise EngineError("the server failed 6 times, at last with: no answer within 600 s")
+            return await super().complete(request)
+
+    server = Server(seconds=0.01)
+    async with local_pool(server, 8, QUICK) as pool:
+        done = await asyncio.gather(*(pool.complete(request(name)) for name in names(60)), return_exceptions=True)
+        figures = pool.figures()
+    assert isinstance(done[7], RefusedRequest)
+    assert str(done[7]).startswith("the engine failed 3 times at this request: the server failed 6 times")
+    assert sorted(server.completed) == sorted(set(names(60)) - {"r7"}), "each once"
+    assert (figures.set_aside, figures.replicas[0].restarts) == (1, 0)
+
+
 async def test_an_engine_that_never_worked_fails_at_once_with_its_reason() -> None:
     host = ScriptedHost("h", cannot_start=[EngineError("no such model")] * 9)
     with pytest.raises(EngineError, match="no such model"):
@@ -318,6 +337,7 @@ def test_pauses_grow_are_scattered_and_have_a_limit() -> None:
     for failures, pause in enumerate(pauses, 1):
         middle = min(60, 2 ** (failures - 1))
         assert 0.5 * middle <= pause <= 1.5 * middle
+    assert health.pause(10_000, random.Random(1)) <= 90
 
 
 async def test_cancelling_stops_the_request_in_its_engine_and_frees_the_place() -> None:

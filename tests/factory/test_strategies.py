@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracemill.core.errors import InputError
@@ -84,8 +84,7 @@ def options(draw: st.DrawFn, samples: int) -> AdaptiveOptions:
         max_samples=draw(st.integers(samples, samples + 6)),
         hopeless=draw(st.sampled_from([0.0, 0.05, 0.3])),
         budget_tokens=draw(st.none() | st.integers(1, 20_000)),
-        at_once=draw(st.integers(1, 4)),
-        share=draw(st.sampled_from([0.125, 0.5, 1.0])),
+        share=draw(st.sampled_from([None, 0.125, 1.0])),
         lookahead=draw(st.integers(1, 90)),
     )
 
@@ -145,6 +144,7 @@ def test_fixed_draws_the_samples_of_a_prompt_together() -> None:
     assert answers == [False, False, True, False, True]
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 99), samples=st.integers(1, 8), wanted=st.integers(1, 3))
 def test_adaptive_without_giving_up_covers_what_fixed_covers(seed: int, samples: int, wanted: int) -> None:
     world = World(seed, tuple(task % 4 for task in range(30)))
@@ -158,6 +158,7 @@ def test_adaptive_without_giving_up_covers_what_fixed_covers(seed: int, samples:
     assert max(found.values(), default=0) <= own.correct, "it stops with enough"
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 99), window=st.sampled_from([(0.0, 0.9), (0.1, 0.9), (0.3, 0.6), (0.5, 0.5)]))
 def test_adaptive_that_knows_the_window_keeps_the_prompts_that_fixed_keeps(
     seed: int, window: tuple[float, float]
@@ -187,7 +188,7 @@ def test_what_is_saved_on_easy_and_hopeless_prompts_goes_to_those_near_the_edge(
     count = run(Adaptive(AdaptiveOptions(max_samples=24), 8, groups), world, 64).count()
     easy, hopeless, edge = (sum(count[task] for task in range(at, at + 200)) for at in (0, 200, 400))
     assert easy == 200
-    assert hopeless < 400, "a prompt or two of each few are tried, not 1,600 samples"
+    assert hopeless < 600, "not 1,600: a sample or two of each, then none"
     assert max(count[task] for task in range(400, 600)) > 8
     assert edge > 1000
 
@@ -248,7 +249,7 @@ def test_retry_leaves_prompts_alone_that_nobody_tried() -> None:
         ({"max_samples": 2000}, "generate.strategy.adaptive.max_samples: 2000 is out of range; give 1 to 1000"),
         ({"hopeless": 1.0}, "generate.strategy.adaptive.hopeless: 1.0 is no probability below 1; give 0 to 0.99"),
         ({"budget_tokens": 0}, "generate.strategy.adaptive.budget_tokens: 0 buys nothing; give 1 or more, or leave it out"),
-        ({"share": 0}, "generate.strategy.adaptive.share: 0.0 is out of range; give more than 0, at most 1"),
+        ({"share": 0}, "generate.strategy.adaptive.share: 0.0 is out of range; give more than 0 and at most 1"),
         ({"lookahead": 0}, "generate.strategy.adaptive.lookahead: 0 lets nothing be drawn; give 1 or more"),
         ({"max_samples": 4}, "generate.strategy.adaptive.max_samples: 4 is below generate.samples (8); give at least that"),
         ({"correct": 17}, "generate.strategy.adaptive.correct: 17 cannot come of 16 samples (max_samples); ask for fewer"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-
-import psutil
 
 import pytest
 import pytest_asyncio
@@ -18,7 +16,6 @@ from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.vllm import VllmOptions
 from tracemill.factory.models import model_folder
 from tracemill.factory.pool import Pool
-from tracemill.factory.replicas import Health
 from tracemill.factory.thinking import Example, ThinkFormat
 
 pytestmark = [pytest.mark.vllm, pytest.mark.ray, pytest.mark.asyncio(loop_scope="module")]
@@ -76,6 +73,11 @@ async def test_raw_text_is_continued_for_base_models(engine: Pool) -> None:
     assert "Paris" in done.text
 
 
+async def test_a_seeded_request_does_not_enter_an_unseeded_engine(engine: Pool) -> None:
+    with pytest.raises(RefusedRequest, match="must not share an engine"):
+        await engine.complete(request("seeded", seed=1))
+
+
 async def test_log_probabilities_are_those_of_the_tokens(engine: Pool) -> None:
     asked = replace(request("logprobs", max_tokens=24), logprobs=True)
     done = await engine.complete(asked)
@@ -89,8 +91,9 @@ async def test_log_probabilities_are_those_of_the_tokens(engine: Pool) -> None:
 
 
 async def test_figures_come_from_the_engine_and_its_prefix_cache_works(engine: Pool) -> None:
+    await asyncio.sleep(2)  # what the tests before have made is counted by then
     before = engine.figures().replicas[0]
-    running = asyncio.gather(*(engine.complete(request(f"figures-{k}")) for k in range(40)))
+    running = asyncio.gather(*(engine.complete(request(f"figures-{k}", max_tokens=24)) for k in range(24)))
     seen = []
     while not running.done():
         await asyncio.sleep(0.2)
@@ -104,17 +107,20 @@ async def test_figures_come_from_the_engine_and_its_prefix_cache_works(engine: P
     assert max(one.waiting for one in seen) > 0
     assert max(one.busy_share for one in seen) > 0.5
     assert max(one.completion_tokens_per_s for one in seen) > 0
-    assert after.cached_share > 0.3, "40 samples of one prompt share its prefix"
+    assert after.cached_share > 0.3, "24 samples of one prompt share its prefix"
     assert (after.running, after.waiting) == (0, 0)
 
 
 async def test_a_cancelled_request_is_aborted_in_vllm(engine: Pool) -> None:
     running = asyncio.create_task(engine.complete(request("cancelled", "Count for ever.", max_tokens=900)))
-    async with asyncio.timeout(60):
-        while engine.figures().replicas[0].running != 1:
-            await asyncio.sleep(0.1)
-        running.cancel()
-        while engine.figures().replicas[0].running:
+    await until(lambda: engine.figures().replicas[0].running == 1)
+    running.cancel()
+    await until(lambda: engine.figures().replicas[0].running == 0)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while not is_so():  # noqa: ASYNC110 - the engine's figures are no event
             await asyncio.sleep(0.1)
 
 
@@ -132,27 +138,3 @@ async def test_an_engine_that_cannot_start_says_why() -> None:
     with pytest.raises(EngineError, match=r"vLLM cannot start .*(max_model_len|model length)"):
         async with open_pool(options(extra={"max_model_len": 10**6}), None, 0, replicas=1):
             raise AssertionError("unreachable")
-
-
-async def test_of_two_replicas_one_is_killed_and_nothing_is_lost() -> None:
-    """The engine's own process ends with its actor, else it would keep the memory that the next one needs."""
-    async with open_pool(options(max_num_seqs=4), None, 0, replicas=2, health=Health(first_s=0.1)) as pool:
-        await asyncio.wait_for(pool.changed(12), 200)
-        running = asyncio.gather(*(pool.complete(request(f"two-{k}", max_tokens=64)) for k in range(40)))
-        await asyncio.sleep(3)
-        actor = next(one for one in psutil.process_iter(["cmdline"]) if is_actor(one))
-        engine_processes = [one for one in actor.children(recursive=True) if "VLLM" in one.name()]
-        assert engine_processes
-        actor.kill()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, engine_processes, 20)
-        assert not alive
-        done = await running
-        figures = pool.figures()
-    assert [one.request_id for one in done] == [f"two-{k}" for k in range(40)]
-    assert all(one.completion_tokens > 0 for one in done)
-    assert 0 < figures.retried <= 12
-    assert any("its process died" in one.reason for one in figures.replicas)
-
-
-def is_actor(process: psutil.Process) -> bool:
-    return "ray::EngineActor" in " ".join(process.info["cmdline"] or [])

@@ -253,7 +253,8 @@ async def test_a_signal_leaves_it_stopped_and_a_failure_failed(sums: Sums, store
 async def test_a_jobs_store_that_is_away_for_a_while_holds_nothing_up(
     sums: Sums, store: JobStore, tmp_path: Path
 ) -> None:
-    plan, held = sums(), []
+    plan = sums()
+    held: list[Any] = []
     lock = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None, check_same_thread=False)
 
     def on_progress(progress: Any) -> None:

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from tracemill.core.errors import InputError
+from tracemill.core.errors import InputError, SetupError
 from tracemill.core.settings import settings
 from tracemill.corpus.ledger import Ledger, is_running
 from tracemill.corpus.store import Corpus
+from tracemill.factory import cluster
 from tracemill.pipelines import recipe as recipes
-from tracemill.pipelines.jobs import Job, JobState, JobStore
+from tracemill.pipelines import running
+from tracemill.pipelines.jobs import Job, JobState, JobStore, Order
 from tracemill.pipelines.plan import make_plan
 from tracemill.pipelines.recipe import Recipe
-from tracemill.pipelines.service import JobRunner, job_funnel, submit
+from tracemill.pipelines.service import JobRunner, job_funnel, order, resume_unfinished, submit
 
 
 def recipe_of(path: Path, **parts: Any) -> Recipe:
@@ -35,7 +37,7 @@ def questions(tmp_path: Path) -> Path:
 async def run(recipe: Recipe) -> tuple[JobStore, Job]:
     store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
     store.submit(job_id, recipe, "service")
-    await JobRunner().run(job_id, recipe.model_dump(mode="json"), settings())
+    await JobRunner().run(job_id, settings())
     job = store.get(job_id)
     assert job is not None
     return store, job
@@ -59,24 +61,92 @@ async def test_a_job_that_keeps_nothing_has_a_funnel_that_says_so(questions: Pat
 async def test_a_job_whose_file_is_gone_or_changed_fails_and_says_why(questions: Path) -> None:
     recipe = recipe_of(questions)
     store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
-    store.submit(job_id, recipe, "service")
     for text, reason in (("", "the sources hold no prompt"), ('{"prompt": "?", "answer": "1"}\n', "have changed")):
         questions.write_text(text)
-        await JobRunner().run(job_id, recipe.model_dump(mode="json"), settings())
+        store.submit(job_id, recipe, "service")
+        await JobRunner().run(job_id, settings())
         job = store.get(job_id)
         assert job is not None
         assert job.state is JobState.FAILED
         assert reason in (job.error or "")
 
 
-async def test_a_job_that_another_process_runs_keeps_that_ones_state(questions: Path) -> None:
+async def test_a_job_that_another_process_runs_keeps_that_ones_state(
+    questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "LEAVING_S", 0.2)
     recipe = recipe_of(questions)
     job_id = make_plan(recipe).job_id
     with Ledger.open(Corpus.open(settings().corpus), job_id):
         assert is_running(settings().corpus, job_id)
         _, job = await run(recipe)
-        assert job.state is JobState.RUNNING, "the state is the other's to change"
+        assert job.state is JobState.QUEUED, "the state is the other's to change"
     assert not is_running(settings().corpus, job_id)
+
+
+@pytest.mark.parametrize("state", [JobState.PAUSED, JobState.CANCELLED])
+async def test_an_actor_that_comes_late_does_not_run_a_job_that_was_stopped(questions: Path, state: JobState) -> None:
+    recipe = recipe_of(questions)
+    store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
+    store.submit(job_id, recipe, "service")
+    store.move(job_id, [JobState.QUEUED], state)
+    await JobRunner().run(job_id, settings())
+    job = store.get(job_id)
+    assert job is not None
+    assert job.state is state
+    assert Corpus.open(settings().corpus).rows("SELECT 1 FROM traces", {}) == []
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the jobs that were handed to the cluster, which is not there."""
+    ids: list[str] = []
+
+    def start(name: str, kind: type, method: str, job_id: str, *arguments: Any, **options: Any) -> None:
+        ids.append(job_id)
+
+    monkeypatch.setattr(cluster, "start_detached", start)
+    return ids
+
+
+def test_a_service_that_starts_takes_up_what_was_running_and_nothing_that_was_stopped(
+    questions: Path, started: list[str]
+) -> None:
+    store, ids = JobStore(settings().jobs_url), {}
+    for samples, state in enumerate(JobState, 1):
+        recipe = recipe_of(questions, generate={"samples": samples})
+        ids[state] = make_plan(recipe).job_id
+        store.submit(ids[state], recipe, "service")
+        if state is not JobState.QUEUED:
+            store.start(ids[state], recipe, "service", str(settings().corpus))
+        if state not in (JobState.QUEUED, JobState.RUNNING):
+            store.end(ids[state], state)
+    resume_unfinished(settings(), store)
+    assert sorted(started) == sorted([ids[JobState.QUEUED], ids[JobState.RUNNING]])
+
+
+def test_an_order_starts_a_runner_once_and_a_cluster_that_is_away_fails_the_job(
+    questions: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(questions)
+    store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
+    store.submit(job_id, recipe, "service")
+    assert order(Order.PAUSE, job_id, settings(), store).state is JobState.PAUSED
+    assert started == []
+    assert order(Order.RESUME, job_id, settings(), store).state is JobState.QUEUED
+    assert order(Order.RESUME, job_id, settings(), store).state is JobState.QUEUED
+    assert started == [job_id]
+
+    def away(*arguments: Any, **options: Any) -> None:
+        raise SetupError("cannot join the Ray cluster")
+
+    monkeypatch.setattr(cluster, "start_detached", away)
+    order(Order.PAUSE, job_id, settings(), store)
+    with pytest.raises(SetupError, match="cannot join"):
+        order(Order.HARVEST, job_id, settings(), store)
+    job = store.get(job_id)
+    assert job is not None
+    assert (job.state, job.error) == (JobState.FAILED, "cannot join the Ray cluster")
 
 
 @pytest.mark.parametrize(
