@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     engine_idle_s: float = Field(
         60.0, description="seconds for which an engine in a Ray cluster that was joined stays loaded without work", ge=0
     )
+    servers: dict[str, str] = Field(
+        {},
+        description="servers that recipes over REST may ask: JSON, each base_url with the name of its key's variable",
+    )
     host: str = Field("127.0.0.1", description="address that `tracemill serve` listens on")
     port: int = Field(8000, description="port that `tracemill serve` listens on", ge=0, le=65535)
     sql_seconds: float = Field(30.0, description="time limit of one SQL query", gt=0)

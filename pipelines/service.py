@@ -8,32 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
 
-from tracemill.core.errors import InputError, NotFound, TracemillError, nearest
+from tracemill.core.errors import InputError, NotFound, TracemillError
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.store import Corpus
 from tracemill.factory import cluster
 from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.admission import admitted
 from tracemill.pipelines.engines import check_model
 from tracemill.pipelines.jobs import ACTIVE, Job, JobState, JobStore, Order
 from tracemill.pipelines.plan import Plan, make_plan
-from tracemill.pipelines.recipe import FileSource, Recipe
-from tracemill.pipelines.recording_section import RecordingSource
+from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.report import dataset_of
 from tracemill.pipelines.runner import Watch
 from tracemill.pipelines.running import reason_of, run_stored
-
-ENGINE_OPTIONS = (
-    "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "dtype",
-    "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size", "swap_space",
-)  # fmt: skip
-"""vLLM's options that a recipe from outside may set; others run code or read files of its choice."""
-
-OWN_OPTIONS = (("code", "tier"),)
-"""Options of verifiers that a recipe from outside may not set: how strong the sandbox is."""
 
 
 class JobRunner:
@@ -61,7 +51,7 @@ def stored_plan(job: Job) -> Plan:
 
 def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:
     """Check a recipe and start its job; one that runs already is left alone. Raises InputError or SetupError."""
-    recipe = _within(recipe, settings.prompts)
+    recipe = admitted(recipe, settings)
     plan = make_plan(recipe)
     check_model(plan, settings)
     given = orders.submit(plan.job_id, recipe, "service", settings, store)
@@ -76,30 +66,6 @@ def order(what: Order, job_id: str, settings: Settings, store: JobStore) -> Job:
     if given.is_to_run:
         _start_queued(given.job, settings, store)
     return orders.seen(given.job, settings)
-
-
-def _within(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with its files inside `folder`, for it comes from outside. Raises InputError for anything else."""
-    root, sources = folder.resolve(), []
-    for at, source in enumerate(recipe.prompts):
-        if isinstance(source, FileSource | RecordingSource):
-            path = (root / source.path).resolve()
-            if not path.is_relative_to(root):
-                raise InputError(f"prompts[{at}].path: {source.path} is not in {folder} (TRACEMILL_PROMPTS)")
-            source = source.model_copy(update={"path": path})
-        sources.append(source)
-    for section, options in (
-        ("generate", recipe.generate.engine_options),
-        ("judge", {} if recipe.judge is None else recipe.judge.engine_options),
-    ):
-        for name in options:
-            if name not in ENGINE_OPTIONS:
-                raise InputError(f"{section}.engine_options.{name}: not over REST{nearest(name, ENGINE_OPTIONS)}")
-    for name, options in recipe.verify.options.items():
-        for option in options:
-            if (name, option) in OWN_OPTIONS:
-                raise InputError(f"verify.options.{name}.{option}: not over REST; it is this machine's to choose")
-    return recipe.model_copy(update={"prompts": tuple(sources)})
 
 
 def resume_unfinished(settings: Settings, store: JobStore) -> list[Job]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tracemill.core.errors import CorpusError, InputError
 from tracemill.core.types import Outcome
 from tracemill.corpus.bucket import Bucket
 from tracemill.corpus.sql import QueryResult, query
-from tracemill.corpus.sql_child import single_select
+from tracemill.corpus.sql_child import Ranged, single_select
 from tracemill.corpus.store import Corpus
 
 
@@ -191,6 +192,28 @@ def test_rows_and_bytes_are_capped(local: Corpus) -> None:
     wide = ask(local, "SELECT repeat('x', 1000000) FROM range(100)", rows=1000)
     assert wide.truncated
     assert 20 < len(wide.rows) < 40
+
+
+def test_threads_that_share_a_file_read_where_each_of_them_seeks() -> None:
+    data = bytes(range(256)) * 16
+    shared = Ranged(lambda start, length: data[start : start + length], len(data))
+    turn = threading.Barrier(2)
+    found: dict[int, bytes] = {}
+
+    def work(at: int) -> None:
+        shared.seek(at)
+        turn.wait()  # both have sought before either reads
+        found[at] = shared.read(10)
+
+    threads = [threading.Thread(target=work, args=(at,)) for at in (100, 3000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {at: data[at : at + 10] for at in (100, 3000)}
+    assert shared.seek(-6, 2) == len(data) - 6
+    assert shared.read() == data[-6:]
+    assert shared.read(5) == b""
 
 
 def test_a_broken_corpus_is_not_the_querys_fault(corpus: Corpus, build: Any) -> None:

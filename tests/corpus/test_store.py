@@ -4,18 +4,20 @@ import math
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracemill.core.errors import CorpusError, InputError
-from tracemill.core.types import Item, Outcome, Sampling, Trace
-from tracemill.corpus import tables
+from tracemill.core.types import Item, Outcome, Prompt, Sampling, Trace
+from tracemill.corpus import store, tables
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import SCHEMAS, arrow
 
@@ -80,6 +82,27 @@ def test_prompts_are_unique_by_id(corpus: Corpus, build: Any) -> None:
     assert corpus.add_prompts([build.prompt(n) for n in (2, 3)]) == 1
     assert corpus.add_prompts([]) == 0
     assert corpus.rows("SELECT count(*) AS n FROM prompts", {}) == [{"n": 3}]
+
+
+def test_prompts_are_added_in_batches(corpus: Corpus, build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_BATCH", 3)
+    taken: list[int] = []
+
+    def prompts() -> Iterator[Prompt]:
+        for number in (0, 1, 2, 2, 1, 3, 4, 0):
+            taken.append(number)
+            if len(taken) == 4:
+                assert corpus.rows("SELECT count(*) AS n FROM prompts", {}) == [{"n": 3}], "the first three are stored"
+            yield build.prompt(number)
+
+    assert corpus.add_prompts(prompts()) == 5
+    assert corpus.rows("SELECT count(*) AS n, count(DISTINCT id) AS ids FROM prompts", {}) == [{"n": 5, "ids": 5}]
+
+
+def test_footers_do_not_hold_whole_texts(local: Corpus, build: Any) -> None:
+    build.store(local, [(build.trace(build.prompt(), reasoning="x" * 100_000), [])])
+    (path,) = local.files()["traces"]
+    assert pq.read_metadata(path).serialized_size < 20_000
 
 
 def test_metadata_must_be_json(corpus: Corpus, build: Any) -> None:

@@ -1,0 +1,75 @@
+"""What a recipe from outside may ask of this machine: files in one folder, listed servers, harmless options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from tracemill.core.errors import InputError, nearest
+from tracemill.core.settings import Settings
+from tracemill.pipelines.generate_section import EngineSection
+from tracemill.pipelines.recipe import FileSource, Recipe, Source
+from tracemill.pipelines.recording_section import RecordingSource
+
+ENGINE_OPTIONS = {
+    "vllm": (
+        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "dtype",
+        "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size", "swap_space",
+    ),
+    "openai": (
+        "base_url", "api_key_env", "dialect", "opens_thinking", "limit_field", "requests_per_minute",
+        "tokens_per_minute", "tries", "timeout_s", "extra_body",
+    ),
+    "replay": ("seconds",),
+    "fake": ("seconds",),
+}  # fmt: skip
+"""Others run code, read files of the recipe's choice, or kill the process."""
+
+OWN_OPTIONS = (("code", "tier"),)
+"""Options of verifiers that a recipe from outside may not set: how strong the sandbox is."""
+
+Engine = TypeVar("Engine", bound=EngineSection)
+
+
+def admitted(recipe: Recipe, settings: Settings) -> Recipe:
+    """The recipe as it may run here. Raises InputError naming the field that may not be."""
+    generate = _engine(recipe.generate, "generate", settings)
+    mix = tuple(_engine(one, f"generate.mix[{at}]", settings) for at, one in enumerate(generate.mix))
+    for name, options in recipe.verify.options.items():
+        for option in options:
+            if (name, option) in OWN_OPTIONS:
+                raise InputError(f"verify.options.{name}.{option}: not over REST; it is this machine's to choose")
+    return recipe.model_copy(
+        update={
+            "prompts": tuple(_source(one, at, settings.prompts) for at, one in enumerate(recipe.prompts)),
+            "generate": generate.model_copy(update={"mix": mix}),
+            "judge": None if recipe.judge is None else _engine(recipe.judge, "judge", settings),
+        }
+    )
+
+
+def _source(source: Source, at: int, folder: Path) -> Source:
+    """With its file inside `folder`."""
+    if not isinstance(source, FileSource | RecordingSource):
+        return source
+    path = (folder.resolve() / source.path).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise InputError(f"prompts[{at}].path: {source.path} is not in {folder} (TRACEMILL_PROMPTS)")
+    return source.model_copy(update={"path": path})
+
+
+def _engine(section: Engine, where: str, settings: Settings) -> Engine:
+    known = ENGINE_OPTIONS[section.engine]
+    for name in section.engine_options:
+        if name not in known:
+            raise InputError(f"{where}.engine_options.{name}: not over REST{nearest(name, known)}")
+    if section.engine != "openai":
+        return section
+    server = str(section.engine_options.get("base_url", ""))
+    if server not in settings.servers:
+        listed = ", ".join(settings.servers) or "none is"
+        raise InputError(f"{where}.engine_options.base_url: {server!r} is not listed (TRACEMILL_SERVERS: {listed})")
+    key = settings.servers[server] or None
+    if section.engine_options.get("api_key_env", key) != key:
+        raise InputError(f"{where}.engine_options.api_key_env: leave it out; this machine knows the key of {server}")
+    return section.model_copy(update={"engine_options": {**section.engine_options, "api_key_env": key}})

@@ -1,0 +1,53 @@
+"""A recipe from outside asks only servers that this machine lists, with the keys that go with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tracemill.core.errors import InputError
+from tracemill.core.settings import settings
+from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.admission import admitted
+from tracemill.pipelines.recipe import Recipe
+
+HERE = "https://models.example/v1"
+
+
+@pytest.fixture(autouse=True)
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEMILL_SERVERS", f'{{"{HERE}": "EXAMPLE_KEY", "http://10.0.0.9:8000/v1": ""}}')
+
+
+def recipe_of(**generate: Any) -> Recipe:
+    prompts = [{"source": "reasoning_gym", "task": "gcd", "count": 1}]
+    return recipes.parse({"name": "x", "prompts": prompts, "generate": generate})
+
+
+def server(base_url: str, **options: Any) -> dict[str, Any]:
+    return {"engine": "openai", "model": "m", "engine_options": {"base_url": base_url, **options}}
+
+
+def test_a_listed_server_gets_its_own_key() -> None:
+    found = admitted(recipe_of(**server(HERE, dialect="vllm"), mix=[server("http://10.0.0.9:8000/v1")]), settings())
+    assert found.generate.engine_options == {"base_url": HERE, "dialect": "vllm", "api_key_env": "EXAMPLE_KEY"}
+    assert found.generate.mix[0].engine_options["api_key_env"] is None
+
+
+@pytest.mark.parametrize(
+    ("generate", "message"),
+    [
+        (server("http://169.254.169.254/v1"), r"generate\.engine_options\.base_url: 'http://169.*' is not listed"),
+        (server(HERE, api_key_env="AWS_SECRET_ACCESS_KEY"), r"generate\.engine_options\.api_key_env: leave it out"),
+        ({"engine": "fake", "engine_options": {"poison": "a"}}, r"generate\.engine_options\.poison: not over REST"),
+        ({"engine": "fake", "mix": [server("http://localhost/v1")]}, r"generate\.mix\[0\]\.engine_options\.base_url"),
+        (
+            {"engine": "fake", "mix": [{"engine_options": {"trust_remote_code": True}}]},
+            r"generate\.mix\[0\]\.engine_options\.trust_remote_code: not over REST",
+        ),
+    ],
+)
+def test_anything_else_is_refused(generate: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        admitted(recipe_of(**generate), settings())
