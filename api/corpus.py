@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from tracemill.api.schemas import ExportIn, ExportOut, Problem, SqlIn, SqlOut
 from tracemill.core.settings import Settings
 from tracemill.corpus.sql import query
-from tracemill.corpus.store import Corpus
 from tracemill.pipelines.exporting import export_dataset
 
 router = APIRouter(tags=["corpus"], responses={422: {"model": Problem}})
@@ -17,7 +16,6 @@ router = APIRouter(tags=["corpus"], responses={422: {"model": Problem}})
 def sql(body: SqlIn, request: Request) -> SqlOut:
     """Run one SELECT; nothing but the corpus can be read, nothing can be written."""
     settings: Settings = request.app.state.settings
-    Corpus.open(settings.corpus)
     found = query(
         settings.corpus,
         body.query,

@@ -2,18 +2,19 @@
 
 The peers: `vllm.LLM.generate`, also with a seed of its own for each sample; Ray Data LLM (`ray.data.llm`); and a
 `datasets.map` loop over a vLLM server. All have the demo's prompts and settings and the same engine arguments, are
-loaded and warm before the clock starts, and take turns (A B B A) so that a busy machine hurts all; one decodes at a
-time. The factory's clock runs from the opening of its ledger until every sample lies in the tables. A ratio is one of
-tokens/s over all rounds; cpu_ratio is one of tokens per CPU-second of all processes of a side, on which a busy machine
-has less influence. Ends with one line of JSON; a peer that cannot run here says why and has no figure.
+loaded and warm before the clock starts, and take turns (A B B A) so that a busy machine hurts all. One decodes at a
+time; the processes of the other peers stand still (SIGSTOP), the factory's are idle. The factory's clock runs from the
+opening of its ledger until every sample lies in the tables. A ratio is one of tokens/s over all rounds; cpu_ratio is
+one of tokens per CPU-second of all processes of a side, on which a busy machine has less influence. Ends with one line
+of JSON; a peer that cannot run here says why and has no figure.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -39,6 +40,9 @@ from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import Maker, open_makers
 from tracemill.pipelines.generation import Generation
 from tracemill.pipelines.plan import Plan, make_plan
+
+MAP_BATCH = 1000
+"""Rows that `datasets.map` hands over together: its default, with which no round here waits for a batch to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +132,29 @@ class Sides:
             made = await run_factory(plan, self._corpus, self._maker)
         else:
             made = await self.children[name].run(requests)
-        took = {one: now - before[one] for one, now in self._cpu_s().items()}
+        took = {
+            side: sum(spent - before[side].get(pid, 0.0) for pid, spent in processes.items())
+            for side, processes in self._cpu_s().items()
+        }
         return Turn(made, took.pop(name), sum(took.values()))
 
-    def _cpu_s(self) -> dict[str, float]:
-        """CPU-seconds of each side up to now."""
-        peers = {name: cpu_s(child.pid) for name, child in self.children.items()}
-        return {"factory": cpu_s(os.getpid()) - sum(peers.values()), **peers}
+    def _cpu_s(self) -> dict[str, dict[int, float]]:
+        """CPU-seconds up to now of each process of each side."""
+        peers = {name: cpu_s(child.tree()) for name, child in self.children.items()}
+        mine = psutil.Process()
+        everyone = cpu_s([mine, *mine.children(recursive=True)])
+        for peer in peers.values():
+            everyone = {pid: spent for pid, spent in everyone.items() if pid not in peer}
+        return {"factory": everyone, **peers}
 
 
-def cpu_s(pid: int | None) -> float:
-    """CPU-seconds of a process and of those that it has started and that live."""
-    process = psutil.Process(pid)
-    return sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)) if one.is_running())
+def cpu_s(processes: Sequence[psutil.Process]) -> dict[int, float]:
+    """CPU-seconds of each up to now."""
+    spent = {}
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent[process.pid] = sum(process.cpu_times()[:2])
+    return spent
 
 
 async def started(children: dict[str, Child], stack: AsyncExitStack) -> dict[str, Child]:
@@ -168,7 +182,8 @@ async def measure(size: Size, here: Settings, reproducible: bool) -> dict[str, l
     children = {"vllm": Child(Direct, options)}
     if size.peers:
         sizes = [plan.samples for plan in (first, *plans)]
-        children |= {"ray_data": Child(RayData, options, sizes, 32), "datasets_map": Child(DatasetsMap, options, 1000)}
+        children["ray_data"] = Child(RayData, options, sizes, len(first.tasks))
+        children["datasets_map"] = Child(DatasetsMap, options, MAP_BATCH)
     async with AsyncExitStack() as stack:
         begun = time.perf_counter()
         (maker,) = await stack.enter_async_context(open_makers(first, here))

@@ -46,7 +46,6 @@ def sql(
 ) -> None:
     """Query the corpus with SQL (DuckDB's), read-only."""
     here = settings_with(corpus)
-    Corpus.open(here.corpus)
     found = query(here.corpus, select, seconds=here.sql_seconds, memory_mb=here.sql_memory_mb, rows=here.sql_rows)
     if output == "jsonl":
         for row in found.rows:

@@ -90,7 +90,7 @@ class Bucket:
         import obstore
 
         with self.reading():
-            return self._again(lambda: bool(next(iter(obstore.list(self.store, name or None, chunk_size=1)), [])))
+            return self._again(lambda: bool(next(iter(obstore.list(self.store, name or None, chunk_size=1)), [])), 2)
 
     def sync_commit(self, table: str, version: int) -> None:
         """What the store has answered is durable."""
@@ -153,13 +153,16 @@ class Bucket:
         """An object; None where there is none."""
         import obstore
 
+        def attempt() -> Found:
+            found = obstore.get(self.store, name)
+            return Found(bytes(found.bytes()), str(found.meta["e_tag"]), found.meta["last_modified"])
+
         try:
-            found = self._again(lambda: obstore.get(self.store, name), tries)
+            return self._again(attempt, tries)
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise
             return None
-        return Found(bytes(found.bytes()), str(found.meta["e_tag"]), found.meta["last_modified"])
 
     def put(self, name: str, data: bytes) -> None:
         """Put an object, over whatever is there."""
@@ -237,7 +240,9 @@ def reason(error: Exception, endpoint: str | None) -> str:
         return "no such bucket; create it, or name another"
     if "NoSuchKey" in text:
         return "an object of it is missing; restore it"
-    if re.search(r"\b40[13]\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ermission ?[dD]enied", text):
+    if re.search(
+        r"status code: 40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ermission ?[dD]enied", text
+    ):
         return "access denied; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what the key may do with the bucket"
     if "169.254.169.254" in text:
         return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -93,8 +93,8 @@ class Lease:
 
 
 def is_held(bucket: Bucket, job_id: str) -> bool:
-    """Whether a run holds the job's lease."""
-    found = bucket.get(_name(job_id))
+    """Whether a run holds the job's lease. Who asks is not made to wait for a store that is away."""
+    found = bucket.get(_name(job_id), tries=2)
     return found is not None and _is_current(bucket, job_id, found)
 
 

@@ -8,6 +8,7 @@ a `Host`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 
 from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
@@ -39,10 +40,8 @@ class Pool:
         self._wanted = self._retried = self._set_aside = 0
         self.last: Request | None = None
         """The latest request: what a replica that comes back is asked is like it."""
-        self.has_died = False
-        """Whether any replica ever died."""
-        self.has_worked = False
-        """Whether any replica was ever ready."""
+        self.has_died = self.has_worked = False
+        """Whether any replica ever died, or was ever ready."""
         self.failure: EngineError | None = None
         self._change = asyncio.Event()
 
@@ -157,6 +156,7 @@ class Pool:
         replica.aboard.discard(flight)
         if has_answer:
             replica.is_proven, replica.failures, replica.errors = True, 0, 0
+            replica.answered_at = time.monotonic()
         if replica.is_reserved:
             self._isolate()
         elif self._queue:
@@ -198,7 +198,9 @@ class Pool:
         if isinstance(error, EngineDied) or replica.errors >= max(TRIES, len(replica.aboard) // 2):
             self.died(replica, error, flight)
         else:
-            flight.failed, flight.reason = flight.failed + 1, str(error)
+            if not flight.failed or replica.answered_at > flight.failed_at:
+                flight.failed += 1
+            flight.failed_at, flight.reason = time.monotonic(), str(error)
             self._land(flight, has_answer=False)
 
     def _judge(self, flight: Flight) -> None:
@@ -252,7 +254,7 @@ class Pool:
         """It is ready; `is_proven` says that it has answered something."""
         replica.is_proven, replica.is_hopeless, replica.errors, self.has_worked = is_proven, False, 0, True
         if is_proven:
-            replica.failures = 0
+            replica.failures, replica.answered_at = 0, time.monotonic()
         replica.dead.clear()
         self.enter(replica, ReplicaState.READY)
         self._isolate()

@@ -52,7 +52,8 @@ class Flight:
     is_lost: bool = False
     """Its replica died, so it was taken off and its task cancelled."""
     failed: int = 0
-    """How often an engine failed at it and lived on."""
+    """How often an engine failed at it and lived on: one that has answered something else since it failed before."""
+    failed_at: float = 0.0
     died: int = 0
     """How many replicas died while they ran it, and their nodes did not."""
     died_alone: int = 0
@@ -80,6 +81,7 @@ class Replica:
     """It takes only suspects (`factory.quarantine`)."""
     is_proven: bool = False
     """It has answered something since it was started."""
+    answered_at: float = 0.0
     failures: int = 0
     """Failed starts and deaths in a row, without an answer in between."""
     errors: int = 0

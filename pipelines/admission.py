@@ -14,7 +14,7 @@ from tracemill.pipelines.recording_section import RecordingSource
 ENGINE_OPTIONS = {
     "vllm": (
         "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "dtype",
-        "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size", "swap_space",
+        "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size",
     ),
     "openai": (
         "base_url", "api_key_env", "dialect", "opens_thinking", "limit_field", "requests_per_minute",

@@ -29,7 +29,6 @@ from tracemill.pipelines.generate_section import BudgetSection, EngineSection, G
 from tracemill.pipelines.plan import Plan, judge_of
 from tracemill.pipelines.recipe import JudgeSection
 from tracemill.pipelines.recorded import open_recording
-from tracemill.pipelines.strategies import adaptive_options
 from tracemill.verifiers.judge import Judge
 
 
@@ -38,7 +37,6 @@ def check_model(plan: Plan, settings: Settings) -> None:
     sections: list[tuple[EngineSection, str]] = [*engine_sections(plan.recipe.generate)]
     if plan.judge_section is not None:
         sections.append((plan.judge_section, "judge"))
-    adaptive_options(plan)
     if plan.recipe.generate.budget is not None:
         _forcing(plan.recipe.generate.budget)
     for section, where in sections:

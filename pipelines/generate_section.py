@@ -7,9 +7,12 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from tracemill.core.errors import nearest
+from tracemill.core.errors import InputError, nearest
 from tracemill.core.markup import MARKUPS
+from tracemill.core.options import configured
 from tracemill.factory.engines.replay import UNKNOWN_MODEL
+from tracemill.factory.strategies.adaptive import most_samples
+from tracemill.factory.strategies.options import AdaptiveOptions
 from tracemill.pipelines.section import Section, short_form
 
 
@@ -112,6 +115,11 @@ class GenerateSection(EngineSection):
     reproducible: bool = Field(False, description="seed every sample by itself; costs throughput")
     seed: int = Field(0, description="seed that the samples' seeds are made from")
 
+    @property
+    def adaptive(self) -> AdaptiveOptions | None:
+        """The options of the adaptive strategy; None for another one. Raises InputError."""
+        return _adaptive(self.strategy, self.samples)
+
     @model_validator(mode="after")
     def _no_second_name(self) -> GenerateSection:
         own = {"model": "model", "seed": "seed", "max_num_seqs": "concurrency"}
@@ -130,6 +138,16 @@ class GenerateSection(EngineSection):
     @classmethod
     def _known_format(cls, value: str) -> str:
         return known_format(value)
+
+
+def _adaptive(section: StrategySection, samples: int) -> AdaptiveOptions | None:
+    if section.name == "fixed":
+        if section.options:
+            raise InputError(f"generate.strategy.fixed.{min(section.options)}: fixed has no options; see samples")
+        return None
+    options = configured(AdaptiveOptions, section.options, "generate.strategy.adaptive", "adaptive")
+    most_samples(options, samples)
+    return options
 
 
 def known_format(value: str) -> str:

@@ -43,6 +43,9 @@ def job_id(recipe: Recipe, tasks: Tasks, recorded: str = "") -> str:
 def _generation(section: GenerateSection) -> dict[str, Any]:
     """What of it makes another job. Settings that came later count where they are not at their defaults."""
     values = section.model_dump(mode="json", exclude={*PLACEMENT, *LATER}) | _changed(section, set(LATER))
+    if "strategy" in values:  # a job whose budget is raised goes on
+        options = {name: value for name, value in section.strategy.options.items() if name != "budget_tokens"}
+        values["strategy"] = {"name": section.strategy.name, "options": options}
     if section.mix:
         values["mix"] = [_changed(one, set(type(one).model_fields)) | _options(one) for one in section.mix]
     return values | _options(section)

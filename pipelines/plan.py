@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from tracemill.core import plugins
-from tracemill.core.errors import InputError
+from tracemill.core.errors import InputError, nearest
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.types import Filter, Prompt, Sieve, Verifier
 from tracemill.factory import sources
@@ -75,9 +75,10 @@ class Plan:
 def make_plan(recipe: Recipe) -> Plan:
     """Read the prompts and find the plugins. Raises InputError naming the field for whatever is wrong."""
     _check_votes(recipe)
+    adaptive = recipe.generate.adaptive
     also = {name: _verifier(recipe, name, f"verify.also[{at}]") for at, name in enumerate(recipe.verify.also)}
     sifters = _sifters(recipe)
-    tasks = Tasks()
+    tasks = Tasks(() if adaptive is None else adaptive.group_by)
     survey = Survey()
     merged = 0
     for at, source in enumerate(recipe.prompts):
@@ -88,6 +89,10 @@ def make_plan(recipe: Recipe) -> Plan:
     tasks.seal()
     if not tasks:
         raise InputError("prompts: the sources hold no prompt")
+    for column in () if adaptive is None else adaptive.group_by:
+        if column not in tasks.columns:
+            hint = nearest(column, tasks.columns) if tasks.columns else ""
+            raise InputError(f"generate.strategy.adaptive.group_by: no prompt has a column {column!r}{hint}")
     judges = {
         name: (_verifier(recipe, name, "verifier"), *(other for key, other in also.items() if key != name))
         for name in sorted(tasks.verifiers)
@@ -112,6 +117,11 @@ def make_plan(recipe: Recipe) -> Plan:
 def _check_votes(recipe: Recipe) -> None:
     """Refuses a majority that can never be."""
     majority, samples = recipe.verify.majority, recipe.generate.samples
+    if majority is not None and recipe.generate.strategy.name == "adaptive":
+        raise InputError(
+            "generate.strategy: adaptive stops at correct samples, and without gold answers (verify.majority) none is "
+            "known to be before all are made; use fixed"
+        )
     if majority is not None and majority.min_votes > samples:
         raise InputError(
             f"verify.majority.min_votes: {majority.min_votes} votes can never come from {samples} samples a prompt "

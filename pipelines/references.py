@@ -8,13 +8,13 @@ unchecked, and said so; the verdicts of its traces will tell.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
 from tracemill.core.errors import InputError
-from tracemill.core.ids import canonical_json
+from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.types import Prompt, Verifier
 from tracemill.verifiers.judging import BAD_REFERENCE, NO_REFERENCE, THREADS, judge, unsampled_trace
 
@@ -62,20 +62,24 @@ def can_vote(verifier: Verifier) -> bool:
 
 
 def check_references(
-    prompts: Sequence[Prompt],
+    prompts: Iterable[Prompt],
+    total: int,
     verifiers: Mapping[str, Verifier],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stopped: Callable[[], bool] = lambda: False,
     seconds: float = SECONDS,
 ) -> ReferenceCheck:
-    """Check each prompt's reference with its own verifier, for about `seconds`. Raises InputError if all are bad."""
+    """Check each prompt's reference with its own verifier, for about `seconds`. Raises InputError if all are bad.
+
+    `total` is the number of prompts.
+    """
     started = time.monotonic()
     checked = missing = 0
     bad: list[BadReference] = []
-    known: dict[tuple[str, str, str], str] = {}
+    known: dict[str, str] = {}
 
     def work(prompt: Prompt) -> tuple[Prompt, str]:
-        key = (prompt.verifier, prompt.reference, canonical_json(prompt.metadata))
+        key = content_id(prompt.verifier, prompt.reference, canonical_json(prompt.metadata))
         if key not in known:
             known[key] = _fault(prompt, verifiers[prompt.verifier])
         return prompt, known[key]
@@ -88,8 +92,8 @@ def check_references(
                 if reason.startswith(BAD_REFERENCE):
                     bad.append(BadReference(prompt.id, _begin(prompt.text), prompt.reference, reason))
             checked += len(batch)
-            on_progress(checked, len(prompts))
-    found = ReferenceCheck(len(prompts), checked, len(bad), missing, tuple(bad[:EXAMPLES]))
+            on_progress(checked, total)
+    found = ReferenceCheck(total, checked, len(bad), missing, tuple(bad[:EXAMPLES]))
     if found.bad == found.prompts:
         first = found.examples[0]
         raise InputError(

@@ -157,10 +157,11 @@ async def _judge_again(
 async def _check_prompts(plan: Plan, corpus: Corpus, watch: Watch) -> None:
     """Look at the references and store the prompts. Raises InputError where no reference can be read."""
     watch.on_stage("checking")
-    prompts = [task.prompt for task in plan.tasks]
     own = {name: verifiers[0] for name, verifiers in plan.judges.items()}
-    watch.on_references(await _stoppable(partial(check_references, prompts, own, watch.on_checking)))
-    await asyncio.to_thread(corpus.add_prompts, prompts)
+    tasks = plan.tasks
+    check = partial(check_references, tasks.prompts(), len(tasks), own, watch.on_checking)
+    watch.on_references(await _stoppable(check))
+    await asyncio.to_thread(corpus.add_prompts, tasks.prompts())
 
 
 async def _stoppable(work: Callable[[Callable[[], bool]], T]) -> T:

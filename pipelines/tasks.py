@@ -30,18 +30,19 @@ class Task:
 class Tasks(Sequence[Task]):
     """Tasks in the order in which they were added; of prompts with the same id the first one stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, group_by: Sequence[str] = ()) -> None:
         self._spool = Spool()
         self._ends = array("Q")
         self._ids = bytearray()
         self._formats: list[ThinkFormat] = []
         self._format_of = array("H")
         self._known: set[bytes] = set()
-        self.domains: list[str] = []
-        """Names of the prompts' domains."""
-        self.domain_of = array("L")
-        """Place in `domains` of each task's domain."""
-        self._domain_numbers: dict[str, int] = {}
+        self.group_of = array("L")
+        """Number of the kind of each prompt: those with the same source, domain and `group_by` columns."""
+        self.columns: set[str] = set()
+        """Names of the prompts' metadata."""
+        self._group_by = group_by
+        self._groups: dict[tuple[str, ...], int] = {}
         self.verifiers: set[str] = set()
         """Names of the prompts' own verifiers."""
 
@@ -57,10 +58,9 @@ class Tasks(Sequence[Task]):
         if not self._formats or self._formats[-1] is not thinking:
             self._formats.append(thinking)
         self._format_of.append(len(self._formats) - 1)
-        if prompt.domain not in self._domain_numbers:
-            self._domain_numbers[prompt.domain] = len(self.domains)
-            self.domains.append(prompt.domain)
-        self.domain_of.append(self._domain_numbers[prompt.domain])
+        kind = (prompt.source, prompt.domain, *(str(prompt.metadata.get(column)) for column in self._group_by))
+        self.group_of.append(self._groups.setdefault(kind, len(self._groups)))
+        self.columns.update(prompt.metadata)
         self.verifiers.add(prompt.verifier)
         return True
 

@@ -23,7 +23,10 @@ from tracemill.factory.engines.vllm import VllmOptions, engine_arguments, prepar
 
 
 class RayData:
-    """`sizes` are those of the rounds to come; a batch holds `batch` rows."""
+    """`sizes` are those of the rounds to come; a batch holds `batch` rows.
+
+    A size is a multiple of `batch`: Ray Data fills up its batches, and would wait for the next round's rows.
+    """
 
     def __init__(self, options: VllmOptions, sizes: Sequence[int], batch: int) -> None:
         prepare_environment()
@@ -54,7 +57,7 @@ class RayData:
         self._round = 0
         blocks = [
             pyarrow.table({"round": [number] * len(rows), "row": list(rows)})
-            for number, size in enumerate(sizes)
+            for number, size in enumerate((*sizes, batch))  # the last never comes: at its end the engine would go
             for rows in (range(size)[at : at + batch] for at in range(0, size, batch))
         ]
         process = build_processor(config, preprocess=_gate(self._folder.name), postprocess=_shorten())
@@ -105,14 +108,14 @@ def _gate(folder: str) -> Any:
                     read[path] = json.load(file)
             else:
                 time.sleep(0.01)
-        return read[path][row["row"]]
+        return read[path][int(row["row"])]
 
     return gate
 
 
 def _shorten() -> Any:
     def shorten(row: dict[str, Any]) -> dict[str, Any]:
-        kept = {"round": row["round"], "id": row["id"], "tokens": row["num_generated_tokens"]}
-        return {**kept, "text": row["generated_text"]}
+        kept = {name: row[name] for name in ("round", "id")}
+        return {**kept, "tokens": row["num_generated_tokens"], "text": row["generated_text"]}
 
     return shorten

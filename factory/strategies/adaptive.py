@@ -7,9 +7,10 @@ greedy order is the best one: Gittins 1979). A prompt ends when it has what is w
 `max_samples`, or when the predictive probability of getting there is below `hopeless`. The job ends with the last
 prompt or with its budget: `budget_tokens`, or else as many samples as `fixed` would draw.
 
-Decisions depend on nothing but what was told, so a job with a larger budget begins with the same draws. There is no
-budget in GPU-seconds: they differ from run to run, and so would the samples; stop the job when they are spent, or
-give `budget_tokens` = GPU-seconds · tokens a GPU-second. It is blind to text: groups tell it which prompts are alike.
+Decisions depend on nothing but what was told, so a job with a larger budget begins with the same draws, up to those
+that were out when the smaller one was spent. There is no budget in GPU-seconds: they differ from run to run, and so
+would the samples. Stop the job when they are spent, or give `budget_tokens` = GPU-seconds · tokens a GPU-second. The
+strategy is blind to text: groups tell it which prompts are alike.
 docs/design/004-strategies.md holds the measurements, and what stopping early does to pass rates.
 """
 

@@ -14,6 +14,9 @@ class AdaptiveOptions:
 
     correct: int = 1
     """Correct samples wanted of a prompt."""
+    group_by: tuple[str, ...] = ()
+    """Columns of the prompts that tell kinds of them apart (`level`), beside their source and domain. What is
+    saved beyond stopping early comes from knowing how likely a kind is."""
     max_samples: int | None = None
     """Most samples of a prompt; None: twice `generate.samples`."""
     hopeless: float = 0.05

@@ -19,7 +19,7 @@ from tracemill.factory.replicas import Health
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import Maker, check_model, open_makers, pick
 from tracemill.pipelines.generation import Generation, outcome_of
-from tracemill.pipelines.plan import Plan
+from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.progress import Progress
 
 Sums = Callable[..., Plan]
@@ -152,6 +152,8 @@ async def test_the_budget_of_thinking_is_kept(sums: Sums, memory_ledger: Any) ->
     [
         ({"strategy": {"adaptive": {"corect": 1}}}, r"generate\.strategy\.adaptive\.corect: 'adaptive' has no such option"),
         ({"strategy": {"adaptive": {"hopeless": 2}}}, r"generate\.strategy\.adaptive\.hopeless: 2"),
+        ({"strategy": {"adaptive": {"group_by": ["lvl"]}}}, r"generate\.strategy\.adaptive\.group_by: no prompt has a column"),
+        ({"strategy": {"adaptive": {"correct": 99}}}, r"generate\.strategy\.adaptive\.correct: 99 cannot come of"),
         ({"strategy": {"fixed": {"n": 2}}}, r"generate\.strategy\.fixed\.n: fixed has no options"),
         ({"engine_options": {"secnds": 2}}, r"generate\.engine_options\.secnds: 'fake' has no such option"),
         ({"mix": [{"engine": "openai", "model": "m"}]}, r"generate\.mix\[0\]\.engine_options\.base_url"),
@@ -165,13 +167,24 @@ def test_mistakes_are_found_before_anything_starts(sums: Sums, generate: dict[st
 
 def test_where_and_how_fast_is_no_part_of_a_job(sums: Sums) -> None:
     plain = sums().job_id
-    for same in ({"concurrency": 9}, {"gpus": 1}, {"replicas": 3}, {"gpu_seconds": 9}, {"retry": []}, {"mix": []}):
+    placements: list[dict[str, Any]] = [
+        {"concurrency": 9}, {"gpus": 1}, {"replicas": 3}, {"gpu_seconds": 9}, {"retry": []}, {"mix": []},
+    ]  # fmt: skip
+    for same in placements:
         assert sums(**same).job_id == plain
-    others = [
+    others: list[dict[str, Any]] = [
         {"strategy": {"adaptive": {}}}, {"retry": [{"samples": 1, "temperature": 1}]}, {"logprobs": True},
         {"budget": {"max_tokens": 9}}, {"mix": [{"engine": "fake", "weight": 2}]}, {"mix": [{"engine": "fake"}]},
     ]  # fmt: skip
     assert len({sums(**other).job_id for other in others} | {plain}) == len(others) + 1
+
+
+def test_a_budget_may_be_raised_within_a_job(sums: Sums) -> None:
+    def job(**options: object) -> str:
+        return sums(strategy={"adaptive": options}).job_id
+
+    assert job(budget_tokens=100) == job(budget_tokens=900) == job()
+    assert job(correct=2) != job()
 
 
 def test_a_server_may_move_within_a_job(sums: Sums) -> None:
@@ -188,7 +201,5 @@ def test_an_adaptive_job_needs_gold() -> None:
         "name": "x", "prompts": [{"source": "reasoning_gym", "task": "gcd", "count": 2}],
         "generate": {"engine": "fake", "strategy": "adaptive"}, "verify": {"majority": {"min_votes": 2}},
     }  # fmt: skip
-    from tracemill.pipelines.plan import make_plan
-
     with pytest.raises(InputError, match="adaptive stops at correct samples"):
-        check_model(make_plan(recipes.parse(recipe)), settings())
+        make_plan(recipes.parse(recipe))

@@ -47,7 +47,9 @@ def outcome(draw: Draw) -> Result:
 
 def run(draws: Draws, at_once: int, seed: int) -> list[Draw]:
     """All draws that were made, with samples finishing in a random order."""
-    dice, out, made = random.Random(seed), [], []
+    dice = random.Random(seed)
+    out: list[Draw] = []
+    made: list[Draw] = []
     while True:
         while len(out) < at_once and (draw := draws.next()) is not None:
             out.append(draw)

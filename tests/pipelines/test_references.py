@@ -44,7 +44,7 @@ def prompts(verifier: str, *references: str, **metadata: Any) -> list[Prompt]:
 
 def test_bad_ones_are_counted_and_the_first_are_shown() -> None:
     asked = prompts("math", "18", "\\frac{1", "x^2", "", "\\frac{1", "\\sqrt{", "[1,2)", "\\frac{1")
-    found = check_references(asked, ALL)
+    found = check_references(asked, len(asked), ALL)
     assert (found.prompts, found.checked, found.bad, found.missing) == (8, 8, 4, 1)
     assert [one.reference for one in found.examples] == ["\\frac{1", "\\frac{1", "\\sqrt{"]
     assert found.examples[0] == BadReference(asked[1].id, "Question 1?", "\\frac{1", found.examples[0].reason)
@@ -61,7 +61,7 @@ def test_gold_answers_of_real_sets_are_not_doubted(real_data: Path, name: str) -
     with gzip.open(real_data / "prompts" / f"{name}.jsonl.gz", "rt") as lines:
         asked = prompts("math", *(str(json.loads(line)["answer"]) for line in lines))
     assert len(asked) >= 500
-    found = check_references(asked, ALL)
+    found = check_references(asked, len(asked), ALL)
     assert (found.checked, found.bad, found.missing) == (len(asked), 0, 0), found.examples
 
 
@@ -69,7 +69,7 @@ def test_generated_questions_need_no_reference_where_the_puzzle_says_it_all() ->
     asked = [*reasoning_gym_prompts("gcd", 20, 1, {}, ""), *reasoning_gym_prompts("rubiks_cube", 5, 1, {}, "")]
     assert any(not prompt.reference for prompt in asked)
     assert not any(needs_reference(prompt, ALL["reasoning_gym"]) for prompt in asked)
-    found = check_references(asked, ALL)
+    found = check_references(asked, len(asked), ALL)
     assert (found.bad, found.missing) == (0, 0)
     assert list(check_lines(found)) == []
 
@@ -102,14 +102,14 @@ def test_equal_references_are_looked_at_once_and_what_there_is_no_time_for_is_sa
     asked = [*prompts("counting", *["7"] * 300), *prompts("counting", *map(str, range(600)))]
     counting = Counting([])
     told: list[tuple[int, int]] = []
-    found = check_references(asked, {"counting": counting}, lambda done, total: told.append((done, total)))
+    found = check_references(asked, len(asked), {"counting": counting}, lambda done, total: told.append((done, total)))
     assert (found.checked, found.bad) == (900, 0)
     assert told[-1] == (900, 900)
     assert 2 * 600 <= len(counting.calls) < 2 * 700, "a few at a time may not know of each other"
-    late = check_references(asked, {"counting": counting}, seconds=0.0)
+    late = check_references(asked, len(asked), {"counting": counting}, seconds=0.0)
     assert late.checked == 0
     assert list(check_lines(late)) == ["900 references were not checked, for it took too long"]
-    assert check_references(asked, {"counting": counting}, stopped=lambda: True).checked == 0
+    assert check_references(asked, len(asked), {"counting": counting}, stopped=lambda: True).checked == 0
 
 
 def plan_of(tmp_path: Path, answers: Sequence[str]) -> Any:
@@ -137,7 +137,7 @@ def test_what_was_found_stands_in_the_jobs_store(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, ["0", "\\frac{1"])
     store = JobStore(f"sqlite:///{tmp_path}/jobs.db")
     store.submit(plan.job_id, plan.recipe, "command")
-    store.set_references(plan.job_id, check_references([task.prompt for task in plan.tasks], ALL))
+    store.set_references(plan.job_id, check_references(plan.tasks.prompts(), len(plan.tasks), ALL))
     store.set_progress(plan.job_id, Progress(4, 4, 4, 2, {}, 10, 10, 1.0))
     job = store.get(plan.job_id)
     assert job is not None

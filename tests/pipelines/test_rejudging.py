@@ -154,9 +154,10 @@ async def test_once_stopped_the_rest_is_left(
     corpus = Corpus.open(here.corpus)
     bound = plan.with_judge(Judge(model="fake").bound(FakeEngine(script=compares_texts), asyncio.get_running_loop()))
     before = unsettled(corpus, plan)
+    assert 100 < before.verdicts <= 176, "all but those without an answer, of which the model need not be asked"
     assert await asyncio.to_thread(settle, corpus, bound, lambda: True) == 0
     assert unsettled(corpus, plan) == before
-    assert await asyncio.to_thread(settle, corpus, bound) == before.verdicts == 176
+    assert await asyncio.to_thread(settle, corpus, bound) == before.verdicts
 
 
 def test_a_verifier_that_could_judge_no_sample_is_refused_by_name(make: Callable[..., Plan]) -> None:

@@ -29,8 +29,19 @@ def test_they_come_back_as_they_were_put_in_and_once(rows: list[tuple[str, str, 
     assert list(tasks) == list(kept.values())
     assert list(tasks.prompts()) == [task.prompt for task in kept.values()]
     assert list(tasks.ids()) == list(kept)
-    assert [tasks.domains[number] for number in tasks.domain_of] == [task.prompt.domain for task in kept.values()]
     assert tasks[1:3] == list(kept.values())[1:3]
+
+
+def test_kinds_are_told_apart_by_source_domain_and_columns() -> None:
+    tasks = Tasks(group_by=("a",))
+    for text, domain in (("1", "x"), ("2", "x"), ("3", "y")):
+        tasks.add(prompt(text, domain), FORMATS[0])
+    assert list(tasks.group_of) == [0, 1, 2]
+    assert tasks.columns == {"a"}
+    plain = Tasks()
+    for text, domain in (("1", "x"), ("2", "y"), ("3", "x")):
+        plain.add(prompt(text, domain), FORMATS[0])
+    assert list(plain.group_of) == [0, 1, 0]
 
 
 def test_places_outside_are_refused() -> None:
