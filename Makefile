@@ -7,7 +7,7 @@ STAMP := .venv/.setup-$(ACCEL)
 DEV := .venv/.dev
 SOURCES := core factory verifiers filters corpus pipelines api cli tests bench docs
 
-.PHONY: setup demo test check format serve bench docs lock
+.PHONY: setup demo test check format serve bench chaos docs lock
 
 setup: $(STAMP)
 
@@ -47,6 +47,10 @@ serve: $(STAMP)
 
 bench: $(DEV)
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# A hundred kills of drivers, engines, workers and nodes, and the data set compared with that of an undisturbed run.
+chaos: $(DEV)
+	$(BIN)/python tests/chaos.py --kills 100 --seed 1
 
 docs: $(STAMP)
 	$(BIN)/python docs/build.py

