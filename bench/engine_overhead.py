@@ -3,10 +3,11 @@
 The peers: `vllm.LLM.generate`, also with a seed of its own for each sample; Ray Data LLM (`ray.data.llm`); and a
 `datasets.map` loop over a vLLM server. All have the demo's prompts and settings and the same engine arguments, are
 loaded and warm before the clock starts, and take turns (A B B A) so that a busy machine hurts all. One decodes at a
-time; the processes of the other peers stand still (SIGSTOP), the factory's are idle. The factory's clock runs from the
-opening of its ledger until every sample lies in the tables. A ratio is one of tokens/s over all rounds; cpu_ratio is
-one of tokens per CPU-second of all processes of a side, on which a busy machine has less influence. Ends with one line
-of JSON; a peer that cannot run here says why and has no figure.
+time; the processes of the other peers stand still (SIGSTOP), the factory's are idle, which takes 6 % of a core from
+the peers (of 2 here: up to 3 % of a ratio). The factory's clock runs from the opening of its ledger until every sample
+lies in the tables. A ratio is one of tokens/s over all rounds; cpu_ratio is one of tokens per CPU-second of all
+processes of a side, on which a busy machine has less influence. Ends with one line of JSON; a peer that cannot run here
+says why and has no figure.
 """
 
 from __future__ import annotations

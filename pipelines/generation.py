@@ -8,19 +8,16 @@ that an engine has finished.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from tracemill.core.errors import EngineError, RefusedRequest
-from tracemill.core.ids import sample_seed, trace_id
-from tracemill.core.types import Outcome, Prompt, Request, Sampling, Trace, Verdict
+from tracemill.core.errors import EngineError, InputError, RefusedRequest
+from tracemill.core.types import Outcome, Request, Trace, Verdict
 from tracemill.factory.strategies.strategy import Draw, Result
-from tracemill.factory.thinking import ThinkFormat
 from tracemill.pipelines.draws import Draws
 from tracemill.pipelines.durable import Durable
 from tracemill.pipelines.engines import Maker, pick
@@ -29,12 +26,15 @@ from tracemill.pipelines.pace import Pace
 from tracemill.pipelines.plan import Plan
 from tracemill.pipelines.progress import Progress, Queues
 from tracemill.pipelines.rejudging import verdicts_of
+from tracemill.pipelines.requests import request_of
 from tracemill.pipelines.strategies import strategy_of
 from tracemill.verifiers.judge import Judge
 from tracemill.verifiers.judging import THREADS
 
 LOOK_S = 1.0
 """Longest time between two looks at whether the engines want more: replicas come and go."""
+HELD = 10_000
+"""Draws that wait for an engine of a mix that has no room, before the others wait with it."""
 
 
 class Ledger(Protocol):
@@ -62,6 +62,8 @@ class Generation:
     ledger: Ledger
     on_progress: Callable[[Progress], None] = lambda progress: None
     _makers: Sequence[Maker] = ()
+    _held: list[deque[Draw]] = field(default_factory=list)
+    """By maker: drawn, and waiting for it to have room."""
     _asking: Counter[int] = field(default_factory=Counter)
     """Requests out, by maker."""
     _open: int = 0
@@ -122,6 +124,10 @@ class Generation:
         """
         self._started = time.monotonic()
         self._makers = makers
+        self._held = [deque() for _ in makers]
+        limit = self.plan.recipe.generate.gpu_seconds
+        if limit is not None and not any(one.gpus for maker in makers for one in maker.pool.figures().replicas):
+            raise InputError("generate.gpu_seconds: no engine of this job holds a GPU; leave it out")
         if judge is not None:
             self.plan = self.plan.with_judge(judge)
         section = self.plan.judge_section
@@ -134,55 +140,79 @@ class Generation:
         try:
             await asyncio.wait((asking, self._failure), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            asking.cancel()  # nothing happens where it is done
-            (asked,) = await asyncio.gather(asking, return_exceptions=True)
-            await self._line.close()  # what the engines have finished is paid for
-        if isinstance(asked, Exception):
-            self._fail(asked)
+            await _uninterrupted(self._finish(asking))
+        error = None if asking.cancelled() else asking.exception()
+        if error is not None:
+            self._fail(error)
         if self._failure.done():
             await self._failure
         if self._refused and not self._durable_before + self._new:
             raise EngineError(f"the engine refused every request: {next(iter(self._refused))}")
         return self.progress()
 
+    async def _finish(self, asking: asyncio.Task[None]) -> None:
+        """Ask no more, and make durable what the engines have finished: it is paid for."""
+        asking.cancel()  # nothing happens where it is done
+        await asyncio.gather(asking, return_exceptions=True)
+        await self._line.close()
+
     async def _ask_all(self) -> None:
         """Ask until nothing is left to be drawn and all that was drawn is durable."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._ask_more(group)
-                if (self._next is None or self._is_spent) and not self._asking.total() + self._open:
+                is_drawn = self._is_spent or (self._next is None and not any(self._held))
+                if is_drawn and not self._asking.total() + self._open:
                     return
-                with contextlib.suppress(TimeoutError):  # not wait_for: of Python 3.11, it may swallow a cancellation
-                    async with asyncio.timeout(LOOK_S):
+                try:
+                    async with asyncio.timeout(LOOK_S):  # not wait_for: Python 3.11's may swallow a cancellation
                         await self._changed.wait()
+                except TimeoutError:
+                    self._report()  # also while nothing is finished, or no replica is there
                 self._changed.clear()
 
     def _ask_more(self, group: asyncio.TaskGroup) -> None:
         """Ask for so much that no engine runs dry, unless verdicts or the ledger lag behind."""
-        wanted = [maker.pool.wanted for maker in self._makers]
-        most = sum(wanted)
         limit = self.plan.recipe.generate.gpu_seconds
         if limit is not None and sum(maker.pool.figures().gpu_seconds for maker in self._makers) >= limit:
             self._is_spent = True
+        if self._is_spent or self._failure.done():
+            return
+        wanted = [maker.pool.wanted for maker in self._makers]
+        for at, held in enumerate(self._held):
+            while held and self._has_room(wanted, at):
+                self._start(group, held.popleft(), at)
         if self._next is None:
             self._next = self._draws.next()
-        while self._next is not None and not self._is_spent and self._open < 4 * most:
-            # One engine of a mix may have its fill while another starves: the samples that wait are then its own.
-            is_hungry = any(self._asking[at] < want for at, want in enumerate(wanted))
-            if not is_hungry or self._asking.total() >= 4 * most:
-                return
+        # What another engine of the mix is to make waits for it, while those that have room go on.
+        while self._next is not None and sum(map(len, self._held)) < HELD:
+            if not any(self._has_room(wanted, at) for at in range(len(wanted))):
+                break
             draw = self._next
             at = pick(self._makers, self.plan.recipe.generate.seed, self.plan.tasks.id(draw.task), draw.sample)
-            self._asking[at] += 1
-            group.create_task(self._ask(draw, at))
+            if self._has_room(wanted, at):
+                self._start(group, draw, at)
+            else:
+                self._held[at].append(draw)
             self._next = self._draws.next()
+        if self._next is not None or any(self._held):
+            for maker in self._makers:
+                if maker.pool.failure is not None:
+                    raise EngineError(str(maker.pool.failure))
+
+    def _has_room(self, wanted: Sequence[int], at: int) -> bool:
+        return self._asking[at] < wanted[at] and self._open < 4 * sum(wanted)
+
+    def _start(self, group: asyncio.TaskGroup, draw: Draw, at: int) -> None:
+        self._asking[at] += 1
+        group.create_task(self._ask(draw, at))
 
     async def _ask(self, draw: Draw, at: int) -> None:
         maker = self._makers[at]
         try:
             task = self.plan.tasks[draw.task]
             thinking = maker.format_of(task.thinking)
-            request = self._request(draw, task.prompt, thinking)
+            request = request_of(self.plan, draw, task.prompt, thinking)
             done = await maker.engine.complete(request)
         except RefusedRequest as error:
             self._refused[_without_numbers(str(error))] += 1
@@ -208,35 +238,16 @@ class Generation:
     def request(self, draw: Draw, maker: Maker) -> Request:
         """What an engine is asked for one sample."""
         task = self.plan.tasks[draw.task]
-        return self._request(draw, task.prompt, maker.format_of(task.thinking))
-
-    def _request(self, draw: Draw, prompt: Prompt, thinking: ThinkFormat) -> Request:
-        settings, text = self.plan.recipe.generate, prompt.text
-        variant = settings.retry[draw.variant - 1] if draw.variant else None
-        temperature, top_p = settings.temperature, settings.top_p
-        if variant is not None:
-            temperature = temperature if variant.temperature is None else variant.temperature
-            top_p = top_p if variant.top_p is None else variant.top_p
-            text = text if variant.prompt is None else variant.prompt.replace("{text}", text)
-        return Request(
-            id=trace_id(self.plan.job_id, prompt.id, draw.sample),
-            prompt=thinking.render(text),
-            sampling=Sampling(
-                temperature=temperature,
-                top_p=top_p,
-                top_k=settings.top_k,
-                max_tokens=settings.max_tokens,
-                seed=sample_seed(settings.seed, prompt.id, draw.sample) if settings.reproducible else None,
-            ),
-            prefill=thinking.prefill,
-            stop=thinking.stop,
-            logprobs=settings.logprobs,
-            prompt_id=prompt.id,
-            sample=draw.sample,
-        )
+        return request_of(self.plan, draw, task.prompt, maker.format_of(task.thinking))
 
     def _count(self, durable: list[tuple[Draw, Sample]]) -> None:
         """On the event loop, once they are on disk."""
+        try:
+            self._take_in(durable)
+        except Exception as error:  # noqa: BLE001 - of a callback: asyncio would only log it
+            self._fail(error)
+
+    def _take_in(self, durable: list[tuple[Draw, Sample]]) -> None:
         self._new += len(durable)
         self._open -= len(durable)
         settled = self._draws.settled
@@ -249,12 +260,28 @@ class Generation:
         is_fixed = self.plan.recipe.generate.strategy.name == "fixed"
         self._pace.add(time.monotonic() - self._started, len(durable) if is_fixed else self._draws.settled - settled)
         self._changed.set()
+        self._report()
+
+    def _report(self) -> None:
         self.on_progress(self.progress())
 
     def _fail(self, error: BaseException) -> None:
         """The first failure ends the run."""
         if not self._failure.done():
             self._failure.set_exception(error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error)
+
+
+async def _uninterrupted(ending: Coroutine[Any, Any, None]) -> None:
+    """Wait for it to its end, however often the caller is cancelled meanwhile; then the caller is cancelled."""
+    task, cancelled = asyncio.create_task(ending), None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def _without_numbers(message: str) -> str:

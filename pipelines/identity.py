@@ -27,14 +27,17 @@ def job_id(recipe: Recipe, tasks: Tasks, recorded: str = "") -> str:
     The judge's settings count where a verifier asks it, `recorded`, the id of recorded completions, where an engine
     replays them: the same prompts with other completions are another import.
     """
-    parts = {
+    parts: dict[str, Any] = {
         "name": recipe.name,
         "generate": _generation(recipe.generate),
         "verify": recipe.verify.model_dump(mode="json", exclude=_aside(recipe)),
         "examples": [[one.model_dump() for one in source.examples] for source in recipe.prompts],
     }
     if Judge.name in {*recipe.verify.also, *tasks.verifiers} and recipe.judge is not None:
-        parts["judge"] = recipe.judge.model_dump(mode="json", exclude=PLACEMENT)
+        parts["judge"] = recipe.judge.model_dump(mode="json", exclude=PLACEMENT) | _options(recipe.judge)
+    if recipe.generate.adaptive is not None:  # it spends samples at the window's edges
+        low, high = recipe.select.pass_rate
+        parts["pass_rate"] = [low, high]
     if "replay" in {one.engine for one in (recipe.generate, *recipe.generate.mix)}:
         parts["recorded"] = recorded
     return content_id("job", canonical_json(parts), *sorted(tasks.ids()))

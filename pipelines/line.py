@@ -110,13 +110,21 @@ class Line:
                 self._tell(self._on_failure, failure)
 
     def _record_all(self) -> None:
+        left: list[tuple[Draw, Sample]] = []
         while batch := self._batch():
-            try:
-                self._recorder.record([sample for _, sample in batch])
-            except BaseException as error:  # noqa: BLE001 - handed to the run
-                self._tell(self._on_failure, error)
-            else:
-                self._tell(self._on_durable, batch)
+            left = self._recorded(left + batch)
+        if left:
+            self._recorded(left)
+
+    def _recorded(self, batch: list[tuple[Draw, Sample]]) -> list[tuple[Draw, Sample]]:
+        """Write them. Returns what could not be written: it is tried again, with the next ones and at the end."""
+        try:
+            self._recorder.record([sample for _, sample in batch])
+        except BaseException as error:  # noqa: BLE001 - handed to the run
+            self._tell(self._on_failure, error)
+            return batch
+        self._tell(self._on_durable, batch)
+        return []
 
     def _batch(self) -> list[tuple[Draw, Sample]]:
         """All that is judged, once there is something; empty at the end."""

@@ -117,10 +117,11 @@ def make_plan(recipe: Recipe) -> Plan:
 def _check_votes(recipe: Recipe) -> None:
     """Refuses a majority that can never be."""
     majority, samples = recipe.verify.majority, recipe.generate.samples
-    if majority is not None and recipe.generate.strategy.name == "adaptive":
+    if majority is not None and (recipe.generate.retry or recipe.generate.adaptive is not None):
+        field = "retry" if recipe.generate.retry else "strategy"
         raise InputError(
-            "generate.strategy: adaptive stops at correct samples, and without gold answers (verify.majority) none is "
-            "known to be before all are made; use fixed"
+            f"generate.{field}: which samples are correct is not known before all are made where samples vote "
+            "(verify.majority); use strategy: fixed, without retry"
         )
     if majority is not None and majority.min_votes > samples:
         raise InputError(

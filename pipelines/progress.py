@@ -96,6 +96,10 @@ class Progress:
             "queues": {
                 "asked": self.queues.asked, "judging": self.queues.judging, "recording": self.queues.recording,
             },
+            "engines": [
+                {"queued": engine.queued, "retried": engine.retried, "set_aside": engine.set_aside}
+                for engine in self.engines
+            ],
             "replicas": [_plain(replica) for engine in self.engines for replica in engine.replicas],
         }  # fmt: skip
 

@@ -76,6 +76,10 @@ async def run_held(
     check_model(plan, settings)
     made = _Made()
     async with brakes.stop.block():
+        if plan.recipe.generate.retry or plan.recipe.generate.adaptive is not None:
+            # Else samples whose judge had failed would count as undecided, and others be drawn in their place.
+            async with AsyncExitStack() as engines:
+                await _judge_again(plan, settings, watch, corpus, None, engines)
         async with AsyncExitStack() as engines:
             generation = await asyncio.to_thread(Generation, plan, ledger, watch.on_progress)
             if not generation.is_complete:

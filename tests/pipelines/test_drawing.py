@@ -118,6 +118,32 @@ async def test_a_slow_engine_of_a_mix_does_not_hold_up_a_fast_one(sums: Sums, me
     assert done_before[0] > 40, "the fast one went on while the slow one worked on its first"
 
 
+async def test_an_engine_of_a_mix_that_is_away_does_not_hold_up_the_others(sums: Sums, memory_ledger: Any) -> None:
+    plan, ledger, engine = sums(samples=8), memory_ledger(), FakeEngine()
+    away = Pool(Health())  # no replica yet
+    async with local_pool(engine, 4) as here:
+        makers = (Maker(here, here, "here"), Maker(away, away, "away"))
+        mine = sum(
+            makers[pick(makers, 0, prompt_id, sample)].model == "here"
+            for prompt_id in plan.tasks.ids()
+            for sample in range(8)
+        )
+        assert 150 < mine < 250
+
+        def on_progress(progress: Progress) -> None:
+            if progress.durable == mine and not away.replicas:
+                away.add(LocalHost(FakeEngine(), 4))
+
+        await Generation(plan, ledger, on_progress).run(makers)
+    await away.close()
+    assert len(ledger.samples) == 400
+
+
+async def test_gpu_seconds_without_gpus_are_refused(sums: Sums, memory_ledger: Any, generate: Generate) -> None:
+    with pytest.raises(InputError, match="no engine of this job holds a GPU"):
+        await generate(Generation(sums(gpu_seconds=1), memory_ledger()), FakeEngine())
+
+
 async def test_nothing_is_drawn_once_the_gpu_seconds_are_spent(sums: Sums, memory_ledger: Any) -> None:
     class OnGpu(LocalHost):
         gpus = 4.0
@@ -196,10 +222,22 @@ def test_a_server_may_move_within_a_job(sums: Sums) -> None:
     assert job(base_url="http://a/v1", extra_body={"x": 1}) != here
 
 
-def test_an_adaptive_job_needs_gold() -> None:
+def test_the_window_is_part_of_an_adaptive_job_and_of_no_other(sums: Sums) -> None:
+    def job(strategy: object, low: float) -> str:
+        recipe = sums(strategy=strategy).recipe
+        return make_plan(
+            recipe.model_copy(update={"select": recipe.select.model_copy(update={"pass_rate": (low, 1.0)})})
+        ).job_id
+
+    assert job("fixed", 0.0) == job("fixed", 0.5)
+    assert job("adaptive", 0.0) != job("adaptive", 0.5)
+
+
+@pytest.mark.parametrize("drawn", [{"strategy": "adaptive"}, {"retry": [{"samples": 1, "temperature": 1.0}]}])
+def test_who_stops_at_correct_samples_needs_gold(drawn: dict[str, Any]) -> None:
     recipe = {
         "name": "x", "prompts": [{"source": "reasoning_gym", "task": "gcd", "count": 2}],
-        "generate": {"engine": "fake", "strategy": "adaptive"}, "verify": {"majority": {"min_votes": 2}},
+        "generate": {"engine": "fake", **drawn}, "verify": {"majority": {"min_votes": 2}},
     }  # fmt: skip
-    with pytest.raises(InputError, match="adaptive stops at correct samples"):
+    with pytest.raises(InputError, match=r"generate\.(strategy|retry): which samples are correct is not known"):
         make_plan(recipes.parse(recipe))

@@ -13,6 +13,8 @@ import pytest
 from tracemill.core.errors import CorpusError, EngineError, RefusedRequest
 from tracemill.core.types import Completion, Outcome, Prompt, Request, Trace, Verdict
 from tracemill.factory.engines.fake import FakeEngine, arithmetic, last_question
+from tracemill.factory.local import local_pool
+from tracemill.pipelines.engines import Maker
 from tracemill.pipelines.generation import Generation
 from tracemill.pipelines.plan import Plan
 from tracemill.pipelines.progress import Progress
@@ -64,8 +66,8 @@ async def test_stopping_keeps_what_was_judged(sums: Sums, memory_ledger: Any, ge
     ledger, engine = memory_ledger(), FakeEngine(seconds=0.01)
 
     def stop_at_fifty(progress: Progress) -> None:
-        if progress.durable >= 50 and not running.cancelling():  # a second cancel would not wait for the verdicts
-            running.cancel()
+        if progress.durable >= 50:
+            running.cancel()  # again and again: what is paid for is waited for all the same
 
     running = asyncio.create_task(generate(Generation(sums(), ledger, stop_at_fifty), engine))
     with pytest.raises(asyncio.CancelledError):
@@ -151,3 +153,51 @@ async def test_an_engine_that_refuses_everything_fails_the_run(
 
     with pytest.raises(EngineError, match="refused every request: prompt of N tokens is too long"):
         await generate(Generation(sums(prompts=3), memory_ledger()), Refusing())
+
+
+async def test_what_could_not_be_written_is_written_when_the_disk_has_room_again(
+    sums: Sums, memory_ledger: Any, generate: Generate
+) -> None:
+    class Once(memory_ledger):  # type: ignore[misc]
+        fails = 1
+
+        def record(self, samples: list[Any]) -> None:
+            if self.fails and len(self.samples) + len(samples) > 30:
+                self.fails -= 1
+                raise CorpusError("disk full")
+            super().record(samples)
+
+    ledger, engine = Once(), FakeEngine(seconds=0.001)
+    with pytest.raises(CorpusError, match="disk full"):
+        await generate(Generation(sums(), ledger), engine)
+    assert ledger.finished == set(engine.completed)
+
+
+async def test_a_defect_in_who_is_told_ends_the_run(sums: Sums, memory_ledger: Any, generate: Generate) -> None:
+    def broken(progress: Progress) -> None:
+        raise ZeroDivisionError
+
+    ledger = memory_ledger()
+    with pytest.raises(ZeroDivisionError):
+        await generate(Generation(sums(), ledger, broken), FakeEngine())
+
+
+async def test_a_pool_that_failed_while_it_was_idle_ends_the_run(sums: Sums, memory_ledger: Any) -> None:
+    """Nobody asks it while verdicts lag behind."""
+    plan, ledger = sums(concurrency=1), memory_ledger()
+    async with local_pool(FakeEngine(), 1) as pool:
+
+        def fail(progress: Progress) -> None:
+            pool.failure = EngineError("cannot start again")
+            pool._wanted = 0
+
+        with pytest.raises(EngineError, match="cannot start again"):
+            await Generation(plan, ledger, fail).run([Maker(pool, pool, "fake")])
+    assert 0 < len(ledger.samples) < 200
+
+
+async def test_who_waits_is_told_that_nothing_happens(sums: Sums, memory_ledger: Any, generate: Generate) -> None:
+    seen: list[Progress] = []
+    await generate(Generation(sums(prompts=1, samples=1), memory_ledger(), seen.append), FakeEngine(seconds=2.5))
+    assert [progress.durable for progress in seen] == [0, 0, 1]
+    assert seen[0].queues.asked == 1

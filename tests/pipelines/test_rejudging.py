@@ -18,6 +18,7 @@ from tracemill.factory.engines.fake import FakeEngine
 from tracemill.pipelines import engines
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import compares_texts
+from tracemill.pipelines.generate_section import RetrySection
 from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.rejudging import Unsettled, settle, unsettled
 from tracemill.pipelines.runner import Result, Watch, run_job
@@ -125,6 +126,25 @@ async def test_a_judge_that_died_is_asked_again_without_generating(
     assert {reason for _, reason, _ in latest(here)} == {"judged_correct", "judged_incorrect", "no_answer"}
     _, stages = await run(plan, here)
     assert stages == ["sifting", "selecting"]
+
+
+async def test_a_judge_that_died_makes_nothing_be_drawn_in_its_place(
+    make: Callable[..., Plan], here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gold = [{"prompt": f"What is {k} + {k}?", "answer": str(2 * k)} for k in range(1, 13)]
+    plan = make(rows=gold, verifier="judge", also=("format",), votes=None)
+    section = plan.recipe.generate.model_copy(
+        update={"samples": 1, "retry": (RetrySection(samples=2, temperature=1.0),)}
+    )
+    plan = make_plan(plan.recipe.model_copy(update={"generate": section}))
+    whole, _ = await run(plan, here.model_copy(update={"corpus": tmp_path / "whole"}))
+    assert 12 < whole.funnel.generated < 36
+    judges_die_after(monkeypatch, 5)
+    with pytest.raises(EngineError):
+        await run(plan, here)
+    judges_die_after(monkeypatch, None)
+    done, _ = await run(plan, here)
+    assert done.funnel == whole.funnel
 
 
 async def test_a_judge_that_dies_over_labels_keeps_what_it_said(
