@@ -8,6 +8,7 @@ TracemillError            one clear line for the user, no traceback; `exit_code`
 ├── EngineError           a model engine failed or died
 │   ├── EngineDied        its process ended, or hangs; what it was asked can be asked of another
 │   └── RefusedRequest    the engine will not take this one request (too long, …); the others go on
+│       └── SetAside      engines die of this request, or fail at it again and again
 ├── CorpusError           the corpus cannot be read or written (full disk, no permission, locked)
 │   └── Locked            another process runs the same job
 └── Stopped               the user asked to stop; what was durable is kept
@@ -65,6 +66,10 @@ class EngineDied(EngineError):
 
 class RefusedRequest(EngineError):
     """The engine will not take this one request; asking again gives the same answer."""
+
+
+class SetAside(RefusedRequest):
+    """Engines die of this request, or fail at it again and again: no more of them is risked."""
 
 
 class CorpusError(TracemillError):

@@ -112,12 +112,12 @@ def _is_current(bucket: Bucket, job_id: str, lock: Found) -> bool:
 def _lives(lock: Found) -> bool | None:
     """Whether the holder's process is there; None where it is another machine's or container's."""
     holder = json.loads(lock.data)
-    if holder["machine"] != _machine():
+    if holder["machine"] != machine():
         return None
     return bool(_started(holder["process"]) == holder["started"])
 
 
-def _machine() -> str:
+def machine() -> str:
     """This boot of this machine, and the process ids that this process sees."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
 
@@ -138,6 +138,6 @@ def _name(job_id: str) -> str:
 def _text(owner: str, beats: int, is_free: bool = False) -> bytes:
     """Never the same twice: an ETag is of the content alone."""
     return json.dumps({
-        "owner": owner, "beats": beats, "is_free": is_free, "host": socket.gethostname(), "machine": _machine(),
+        "owner": owner, "beats": beats, "is_free": is_free, "host": socket.gethostname(), "machine": machine(),
         "process": os.getpid(), "started": _started(os.getpid()),
     }).encode()  # fmt: skip

@@ -20,6 +20,7 @@ from deltalake.exceptions import DeltaError
 
 from tracemill.core.errors import CorpusError, Locked
 from tracemill.corpus import disk
+from tracemill.corpus.lease import machine
 from tracemill.corpus.wal import FolderLog, Log
 
 _ODD = set("%*?[]\\")  # percent escapes, wildcards, and what is taken for a slash
@@ -167,7 +168,9 @@ class Folder:
 
     @contextmanager
     def spill(self) -> Iterator[Path]:
-        yield self.root / "spill"
+        # One for each machine and container: DuckDB 2.0 names its files by process id, and takes those of an id that it
+        # does not see for leftovers. In a folder of two containers both read what the other one wrote, or nothing.
+        yield self.root / f"spill-{''.join(filter(str.isalnum, machine()))}"
 
     def log(self, job_id: str, last: Callable[[], int]) -> Log:
         folder = self.root / "ledger" / job_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tracemill.core.errors import CorpusError, InputError, NotFound, nearest
 from tracemill.core.ids import canonical_json
@@ -17,9 +17,13 @@ from tracemill.corpus import tables
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.views import named_sql
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 Order = Literal["shortest", "longest", "first", "random"]
 
 _TRIES = 20
+_BATCH = 10_000  # rows on the way from DuckDB to Delta at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +78,19 @@ def select(corpus: Corpus, job_id: str, policy: str, name: str, selection: Selec
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"dataset: {name!r} is no name; use letters, digits, '.', '_' and '-'")
+    how = canonical_json(asdict(selection) | {"policy": policy})
     for _ in range(_TRIES):
-        latest = corpus.rows(named_sql("latest_version"), {"name": name})
-        last = latest[0]["version"] if latest else 0
-        how = canonical_json(asdict(selection) | {"policy": policy})
-        chosen = _chosen(corpus, job_id, policy, selection)
-        if not chosen:
-            return DatasetVersion(name, 0, 0, job_id, policy, selection)
-        if latest and (latest[0]["chosen"], latest[0]["selection"]) == (chosen, how):
-            return DatasetVersion(name, last, len(chosen), job_id, policy, selection)
-        version = last + 1
-        rows = _rows(chosen, name, version, job_id, how)
-        if corpus.append("datasets", tables.arrow("datasets", rows), f"dataset/{name}", version):
-            return DatasetVersion(name, version, len(chosen), job_id, policy, selection, is_new=True)
+        with corpus.connect() as connection:
+            rows = _choose(connection, job_id, policy, selection)
+            if rows == 0:
+                return DatasetVersion(name, 0, 0, job_id, policy, selection)
+            latest = connection.execute(named_sql("latest_version"), {"name": name}).fetchall()
+            last, cut, is_same = latest[0] if latest else (0, None, False)
+            if is_same and cut == how:
+                return DatasetVersion(name, last, rows, job_id, policy, selection)
+            values = {"name": name, "version": last + 1, "job": job_id, "selection": how, "created_at": tables.now()}
+            if corpus.append("datasets", _Version(connection, values), f"dataset/{name}", last + 1):
+                return DatasetVersion(name, last + 1, rows, job_id, policy, selection, is_new=True)
     raise CorpusError(f"dataset {name!r}: too many writers at once; run again")
 
 
@@ -116,18 +120,27 @@ def find(corpus: Corpus, name: str, version: int | None = None) -> DatasetVersio
     return versions[version]
 
 
-def _chosen(corpus: Corpus, job_id: str, policy: str, selection: Selection) -> list[tables.Row]:
-    """Trace ids with the source of their label, prompt by prompt, the first of each prompt first."""
+def _choose(connection: DuckDBPyConnection, job_id: str, policy: str, selection: Selection) -> int:
+    """Make the table `chosen`: prompt by prompt, the first of each prompt first. Returns how many there are."""
     sql = f"""
-        SELECT s.trace_id, m.label_source, m.label
-        FROM ({named_sql("standing")}) s
-        JOIN metrics m ON m.trace_id = s.trace_id
-        WHERE s.stage IS NULL
-        ORDER BY s.prompt_id, s.place
+        CREATE TEMP TABLE chosen AS
+        SELECT row_number() OVER (ORDER BY prompt_id, place) - 1 AS position, trace_id, label_source, label
+        FROM ({named_sql("standing")})
+        WHERE stage IS NULL
     """
-    return corpus.rows(sql, {"job": job_id, "policy": policy, **selection.values()})
+    connection.execute(sql, {"job": job_id, "policy": policy, **selection.values()})
+    count: int = connection.execute("SELECT count(*) FROM chosen").fetchall()[0][0]
+    return count
 
 
-def _rows(chosen: list[tables.Row], name: str, version: int, job_id: str, selection: str) -> list[tables.Row]:
-    shared = {"name": name, "version": version, "job_id": job_id, "selection": selection, "created_at": tables.now()}
-    return [shared | row | {"position": position} for position, row in enumerate(chosen)]
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The rows of a version as an Arrow stream, from the start whenever a write asks: it may need more than one try."""
+
+    connection: DuckDBPyConnection
+    values: dict[str, Any]
+    """The parameters of version.sql."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        rows = self.connection.sql(named_sql("version"), params=self.values).to_arrow_reader(_BATCH)
+        return rows.cast(tables.SCHEMAS["datasets"]).__arrow_c_stream__(requested_schema)

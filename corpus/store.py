@@ -30,6 +30,7 @@ from tracemill.corpus.tables import SCHEMAS, Row
 from tracemill.corpus.upgrade import FORMAT, MARKER, upgrade
 
 if TYPE_CHECKING:
+    from arro3.core.types import ArrowStreamExportable
     from duckdb import DuckDBPyConnection
 
 TABLE_OPTIONS = {"delta.checkpointInterval": "10"}
@@ -124,11 +125,13 @@ class Corpus:
         """The last version written by `app_id` to a table; 0 where there is none."""
         return self.delta(table).transaction_version(app_id) or 0
 
-    def append(self, table: str, rows: pa.Table, app_id: str, version: int, after: int | None = None) -> bool:
+    def append(
+        self, table: str, rows: ArrowStreamExportable, app_id: str, version: int, after: int | None = None
+    ) -> bool:
         """Append rows as version `version` ≥ 1 of `app_id`; False, and nothing written, if that version is there.
 
-        Neither is anything written where the last version is not `after`, if that is given. Once it returns, the rows
-        outlive a power cut. Raises CorpusError.
+        Neither is anything written where the last version is not `after`, if that is given. `rows` gives a stream from
+        the start each time it is asked for one. Once it returns, the rows outlive a power cut. Raises CorpusError.
         """
         place, write, failures = self.place, uuid4().hex, 0
         properties = CommitProperties(app_transactions=[Transaction(app_id, version)], custom_metadata={WRITE: write})

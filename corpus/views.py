@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ SCHEMA = "_schema.parquet"
 """An empty file with all columns, beside the files of a table that got columns when it had rows already."""
 _DEFAULTS = {("verdicts", "label_source"): "'gold'", ("traces", "interventions"): "[]"}
 """What NULL stands for in rows that were written before their table had the column."""
+_MEMORY = "1GB"  # beyond it a query spills: 1,000,000 traces take 6.8 s of CPU to place, in 8 GB 6.1
+_THREADS = 4  # each holds buffers of its own
 _REMOTE_THREADS = 16  # they wait for the store rather than work
 _TYPES = {
     pa.string(): "VARCHAR",
@@ -106,7 +109,9 @@ def connect(files: Mapping[str, Mapping[str, int]], place: Place) -> Iterator[du
     """
     options: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
+        "memory_limit": _MEMORY,
         "parquet_metadata_cache": True,
+        "threads": min(_THREADS, os.cpu_count() or 1) if place.ranges is None else _REMOTE_THREADS,
     }
     failures: list[str] = []
     try:
@@ -119,7 +124,6 @@ def connect(files: Mapping[str, Mapping[str, int]], place: Place) -> Iterator[du
             else:
                 hidden = hide(files)
                 connection.register_filesystem(hidden.mounted(place.ranges, failures))
-                connection.execute(f"SET threads = {_REMOTE_THREADS}")
                 connection.execute(statements(hidden.urls))
             yield connection
     except duckdb.Error as error:

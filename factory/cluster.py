@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import threading
 import time
 from concurrent.futures import Future
@@ -36,14 +37,27 @@ def connect(address: str | None) -> None:
     with _connecting:
         if ray.is_initialized():
             return
-        if threading.current_thread() is threading.main_thread():
-            _init(address)
-        else:
-            _init_in_a_thread_that_stays(address)
+        _init_in_a_thread_that_stays(address)
+
+
+async def join(address: str | None) -> None:
+    """`connect` from an event loop, which is not blocked, and on which handlers of SIGTERM go on working.
+
+    Ray's core puts a handler of its own, which aborts, under that of Python, and only the main thread can put it back.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        await asyncio.to_thread(connect, address)
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _init_in_a_thread_that_stays(address: str | None) -> None:
-    """Linux kills a local cluster when the thread that started it ends (PR_SET_PDEATHSIG); a server's threads do."""
+    """Linux kills a local cluster when the thread that started it ends (PR_SET_PDEATHSIG); a server's threads do.
+
+    In the main thread `ray.init` would put its own handler of SIGTERM, which exits, in the place of the caller's too.
+    """
     started: Future[None] = Future()
 
     def stay() -> None:

@@ -33,7 +33,11 @@ class EngineActor:
         """When each was last heard of."""
         self._asked: dict[str, set[asyncio.Task[object]]] = {}
         self._idle_s = CLIENT_S  # until a client says otherwise
-        self._empty_since = self._beat = time.monotonic()
+        self._inside = 0
+        """Calls that the engine has not answered."""
+        self._tokens = (0, 0)
+        self._empty_since = self._beat = self._moved = time.monotonic()
+        """`_moved`: when it made a token, answered, or got a call after it had none."""
         threading.Thread(target=self._attend, name="attendant", daemon=True).start()
 
     async def where(self, client: str) -> tuple[str, str]:
@@ -69,16 +73,30 @@ class EngineActor:
             raise EngineError("the engine is not started")
         asked = self._asked.setdefault(client, set())
         asked.add(task)
+        if not self._inside:
+            self._moved = time.monotonic()
+        self._inside += 1
         try:
-            return await self._engine.complete(request)
+            done = await self._engine.complete(request)
+            self._moved = time.monotonic()
+            return done
         finally:
+            self._inside -= 1
             asked.discard(task)
 
     async def stats(self, client: str) -> EngineStats:
-        """What the engine says of itself. Lives on another event loop than the engine, and tells when that is stuck."""
+        """What the engine says of itself. Lives on another event loop than the engine, and tells when that is stuck.
+
+        An engine that had no work says nothing of the work that it then hangs at (vLLM's figures change with a step),
+        so what it was asked is counted here too.
+        """
         self._clients[client] = time.monotonic()
         stats = EngineStats() if self._engine is None else self._engine.stats()
-        return replace(stats, stalled_s=max(stats.stalled_s, time.monotonic() - self._beat - 2 * TICK_S))
+        now, tokens = time.monotonic(), (stats.prompt_tokens, stats.completion_tokens)
+        if tokens != self._tokens:
+            self._tokens, self._moved = tokens, now
+        idle_s = now - self._moved if self._inside else 0.0
+        return replace(stats, stalled_s=max(stats.stalled_s, idle_s, now - self._beat - 2 * TICK_S))
 
     async def leave(self, client: str, idle_s: float) -> None:
         """The client needs it no more. The engine ends `idle_s` after the last one has left."""

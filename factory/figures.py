@@ -36,7 +36,7 @@ class ReplicaState(StrEnum):
     READY = "ready"
     RESTARTING = "restarting"
     GONE = "gone"
-    """Its node left, and no other has room; or the pool is closed."""
+    """Its node left, or its place there was taken; or the pool is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class ReplicaFigures:
     restarts: int
     gpus: float
     reason: str
-    """Why it died or did not start the last time; empty where it never did."""
+    """Why it died or did not start the last time, or what it waits for; empty where there is nothing of that kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tracemill.core.errors import EngineError, InputError, RefusedRequest
+from tracemill.core.errors import EngineError, InputError, RefusedRequest, SetAside
 from tracemill.core.ids import content_id
 from tracemill.core.types import Completion, Engine, Request
 
@@ -121,7 +121,7 @@ class ForcedEngine:
         `prompt_tokens` are those of the first call. `completion_tokens` and `logprobs` are those of all generated
         tokens, the closing tags that were taken off among them; inserted words have none. `finish_reason` is that of
         the answer; `length` too where the context was full before there was one, with the text up to there. Raises what
-        the inner engine raises, RefusedRequest only where the first call is refused.
+        the inner engine raises, RefusedRequest only where the first call is refused or a later one is set aside.
         """
         # `native` leaves the opening to the chat template; here it is written, so that all of the text is one text.
         draft = _Draft(request, "" if OPEN in request.prefill else f"{OPEN}\n")
@@ -148,6 +148,8 @@ class ForcedEngine:
                 done = await self.engine.complete(
                     draft.next_request(stop, forcing.max_tokens - draft.completion_tokens)
                 )
+            except SetAside:  # nothing of what the engine dies of is a sample
+                raise
             except RefusedRequest:  # the context is full: what it thought stands, and is answered if that still fits
                 draft.text = before
                 break
@@ -171,6 +173,8 @@ class ForcedEngine:
         asked = draft.next_request(request.stop, self.forcing.answer_tokens, request.json_schema)
         try:
             done = await self.engine.complete(asked)
+        except SetAside:
+            raise
         except RefusedRequest:  # the context is full: cut off, as it would have been without a budget
             draft.text = before
             return draft.completion("length")

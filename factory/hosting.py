@@ -47,6 +47,10 @@ class Host(Protocol):
         """Where it runs; empty until that is known."""
 
     @property
+    def waits_for(self) -> str:
+        """What there is no room for just now; empty where it runs or is being started."""
+
+    @property
     def gpus(self) -> float: ...
     @property
     def concurrency(self) -> int: ...
@@ -67,7 +71,7 @@ class Host(Protocol):
         """Kill what is left of a dead or hung engine, so that it can be started again."""
 
     def is_gone(self) -> bool:
-        """Whether it has nowhere to start again: its node has left."""
+        """Whether it has nowhere to start again: its node has left, or its place there was taken."""
 
     async def leave(self) -> None:
         """The pool needs it no more; others may."""

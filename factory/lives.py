@@ -22,7 +22,14 @@ PING_TIMEOUT_S = 10.0
 
 
 async def live(pool: Pool, replica: Replica) -> None:
-    """Until the pool closes or fails, or the replica's node has gone."""
+    """Until the pool closes or fails, or the replica's node has gone. What nobody expected fails the pool."""
+    try:
+        await _live(pool, replica)
+    except Exception as error:  # noqa: BLE001 - else requests would wait for ever for a replica that nobody watches
+        pool.fail(EngineError(f"{replica.host.name}: {type(error).__name__}: {error}"))
+
+
+async def _live(pool: Pool, replica: Replica) -> None:
     health, host = pool.health, replica.host
     dice = random.Random(f"{health.seed} {host.name}")
     while pool.failure is None:
@@ -85,6 +92,8 @@ async def _watch(pool: Pool, replica: Replica) -> None:
                 pool.died(replica, EngineDied(f"it answered no ping for {hang_s:.0f} s"))
         except EngineError as error:
             pool.died(replica, error)
+        except Exception as error:  # noqa: BLE001 - an engine that cannot say how it does is started again
+            pool.died(replica, EngineDied(f"{type(error).__name__}: {error}"))
         else:
             replica.read(stats, now - looked)
             looked = now

@@ -14,7 +14,7 @@ from tracemill.factory.replicas import Health
 class LocalHost:
     """An engine in this process: nothing to start, and what comes back after a failure is the same engine."""
 
-    node = "here"
+    node, waits_for = "here", ""
     gpus = 0.0
 
     def __init__(self, engine: Engine, concurrency: int, name: str = "local") -> None:

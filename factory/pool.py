@@ -1,8 +1,7 @@
 """The pool: one `core.types.Engine` over several replicas, of which each may die, hang and come back.
 
 A request goes to the least loaded replica, or waits here. What a dead replica had not finished goes to others at once.
-A request that kills engines is set aside with its reason (`factory.quarantine`). Knows nothing of Ray: replicas live in
-a `Host`.
+A request that kills engines is set aside with its reason (`factory.quarantine`). Knows nothing of Ray: see `Host`.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ import asyncio
 import time
 from collections import deque
 
-from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
+from tracemill.core.errors import EngineDied, EngineError, RefusedRequest, SetAside
 from tracemill.core.types import Completion, Request
 from tracemill.factory.figures import PoolFigures, ReplicaState
+from tracemill.factory.homes import Homes
 from tracemill.factory.hosting import Host
 from tracemill.factory.lives import live
 from tracemill.factory.quarantine import TRIES, Quarantine, blame, is_suspect, verdict
 from tracemill.factory.replicas import Flight, Health, Replica
-
-HOMES = 4096
-"""So many prompts are remembered with the replica that has their prefix in its cache."""
 
 
 class Pool:
@@ -34,7 +31,7 @@ class Pool:
         """The ready ones that take any request."""
         self._queue: deque[Flight] = deque()
         self._quarantine = Quarantine()
-        self._homes: dict[str, Replica] = {}
+        self._homes = Homes()
         self._killers: dict[str, str] = {}
         """Prompts that engines die of, with the reason. Each costs several deaths, so they are few."""
         self._wanted = self._retried = self._set_aside = 0
@@ -43,12 +40,18 @@ class Pool:
         self.has_died = self.has_worked = False
         """Whether any replica ever died, or was ever ready."""
         self.failure: EngineError | None = None
+        """Why nothing more is to be had of it; `changed` returns when it is set."""
+        self.may_grow = asyncio.Event()
         self._change = asyncio.Event()
 
     @property
     def wanted(self) -> int:
         """How many requests it wants to have at hand now: what its ready replicas decode at once, and a slack."""
         return self._wanted
+
+    def grow(self) -> None:
+        """Start more than the first replica. To be called once all pools of a job are ready, which need room too."""
+        self.may_grow.set()
 
     async def changed(self, wanted: int) -> None:
         """Returns as soon as `wanted` is another than this, or the pool has failed."""
@@ -64,8 +67,8 @@ class Pool:
     async def complete(self, request: Request) -> Completion:
         """One sample, from whichever replica.
 
-        Raises RefusedRequest for a request that an engine refuses or dies of, EngineError where no replica works any
-        more. Cancelling it stops the request in its engine.
+        Raises RefusedRequest for a request that an engine refuses, SetAside for one that engines die of or fail at,
+        EngineError where no replica works or it is closed. Cancelling it stops the request in its engine.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -85,8 +88,9 @@ class Pool:
                     raise  # the pool has failed
                 elif not flight.is_free_again():
                     raise asyncio.CancelledError from None
-            except asyncio.CancelledError:
-                if not (flight.is_lost and flight.is_free_again()):
+            except BaseException as error:
+                is_ours = flight.is_lost and flight.is_free_again()
+                if not (is_ours and isinstance(error, asyncio.CancelledError)):
                     self._land(flight, has_answer=False)
                     raise
             else:
@@ -98,6 +102,7 @@ class Pool:
                 return done
             self._retried += 1
             self._judge(flight)
+            await flight.pause()
 
     def _seat(self, flight: Flight) -> Replica | None:
         """Take it aboard the least loaded replica, or that of its siblings; None where it has to wait."""
@@ -106,31 +111,16 @@ class Pool:
         prompt = flight.request.prompt_id
         if prompt in self._killers:
             self._set_aside += 1
-            raise RefusedRequest(self._killers[prompt])
+            raise SetAside(self._killers[prompt])
         if is_suspect(flight) or not self._open:
             return None
         found = min(self._open, key=lambda one: len(one.aboard)) if len(self._open) > 1 else self._open[0]
         if not found.has_room:
             return None
         if prompt and len(self.replicas) > 1:
-            found = self._home(prompt, found)
-        self._board(flight, found)
+            found = self._homes.of(prompt, found, self._open)
+        found.take(flight)
         return found
-
-    def _home(self, prompt: str, least: Replica) -> Replica:
-        """The replica that has the prompt in its prefix cache, unless it has clearly more to do than another."""
-        home = self._homes.pop(prompt, least)
-        load = len(home.aboard)
-        if home not in self._open or load >= home.limit or load - len(least.aboard) > home.slack:
-            home = least
-        self._homes[prompt] = home
-        if len(self._homes) > HOMES:
-            del self._homes[next(iter(self._homes))]
-        return home
-
-    def _board(self, flight: Flight, replica: Replica) -> None:
-        flight.replica = replica
-        replica.aboard.add(flight)
 
     async def _turn(self, flight: Flight) -> Replica:
         """Wait until a replica has room. Whoever gives the turn takes it aboard."""
@@ -153,7 +143,7 @@ class Pool:
             if flight in self._quarantine.waiting:
                 self._quarantine.waiting.remove(flight)
             return
-        replica.aboard.discard(flight)
+        replica.drop({flight})
         if has_answer:
             replica.is_proven, replica.failures, replica.errors = True, 0, 0
             replica.answered_at = time.monotonic()
@@ -169,7 +159,7 @@ class Pool:
     def _give_turn(self, flight: Flight, replica: Replica) -> None:
         assert flight.turn is not None
         if not flight.turn.done():
-            self._board(flight, replica)
+            replica.take(flight)
             flight.turn.set_result(replica)
 
     def _isolate(self) -> None:
@@ -181,9 +171,10 @@ class Pool:
             self._update()
         if ward is None or ward.aboard:
             return
-        for flight in self._quarantine.group():
-            self._give_turn(flight, ward)
-        if not ward.aboard and not waiting:
+        while waiting and not ward.aboard:  # all of a group may have been cancelled
+            for flight in self._quarantine.group():
+                self._give_turn(flight, ward)
+        if not ward.aboard:
             self._dissolve(ward)
             self._fill(ward)
 
@@ -202,9 +193,10 @@ class Pool:
                 flight.failed += 1
             flight.failed_at, flight.reason = time.monotonic(), str(error)
             self._land(flight, has_answer=False)
+            flight.after = replica.landed if replica.aboard else None
 
     def _judge(self, flight: Flight) -> None:
-        """Raises RefusedRequest for what engines fail at or die of; siblings under suspicion go with the latter."""
+        """Raises SetAside for what engines fail at or die of; siblings under suspicion go with the latter."""
         reason = verdict(flight)
         if reason is None:
             return
@@ -214,13 +206,12 @@ class Pool:
             self._killers[prompt] = reason
             for sibling in self._quarantine.of_prompt(prompt):
                 self._set_aside += 1
-                if sibling.turn is not None and not sibling.turn.done():
-                    sibling.turn.set_exception(RefusedRequest(reason))
-        raise RefusedRequest(reason)
+                sibling.fail(SetAside(reason))
+        raise SetAside(reason)
 
     def died(self, replica: Replica, error: EngineError, by: Flight | None = None) -> None:
         """Take everything off a dead replica; `by` is the request that brought the news."""
-        lost, replica.aboard = replica.aboard, set()
+        lost = replica.drop({*replica.aboard})
         with_node = isinstance(error, EngineDied) and error.with_node
         for flight in lost:
             flight.replica = None
@@ -245,7 +236,7 @@ class Pool:
     def add(self, host: Host) -> Replica:
         """One more replica, which is started and kept alive from now on. One of that name that is gone comes back."""
         replica = self.replicas.setdefault(host.name, Replica(host))
-        replica.host = host
+        replica.host, replica.failures, replica.is_hopeless = host, 0, False
         self.enter(replica, ReplicaState.STARTING)
         replica.life = asyncio.create_task(live(self, replica), name=f"replica {host.name}")
         return replica
@@ -264,14 +255,19 @@ class Pool:
         """Fail where no replica is left of which anything is to be expected."""
         alive = [one for one in self.replicas.values() if one.state is not ReplicaState.GONE]
         if self.failure is None and alive and all(one.is_hopeless for one in alive):
-            self.failure = EngineError(next(one.reason for one in alive))
-            waiting = [*self._queue, *self._quarantine.waiting]
-            self._queue.clear()
-            self._quarantine.waiting.clear()
-            for flight in waiting:
-                if flight.turn is not None and not flight.turn.done():
-                    flight.turn.set_exception(EngineError(str(self.failure)))
-            self._update()
+            self.fail(EngineError(next(one.reason for one in alive)))
+
+    def fail(self, error: EngineError) -> None:
+        """Nothing more is to be had of it: whoever waits hears why, and so do all who come. The first reason stands."""
+        self.failure = self.failure or error
+        waiting = [*self._queue, *self._quarantine.waiting]
+        self._queue.clear()
+        self._quarantine.waiting.clear()
+        for flight in waiting:
+            flight.fail(EngineError(str(self.failure)))
+        for replica in self.replicas.values():
+            replica.drop(set())
+        self._update()
 
     def enter(self, replica: Replica, state: ReplicaState) -> None:
         """Change a replica's state."""
@@ -293,7 +289,8 @@ class Pool:
             raise EngineError(str(self.failure))
 
     async def close(self) -> None:
-        """End the lives of its replicas; what other pools use stays."""
+        """End the lives of its replicas; what other pools use stays. Who waits here fails, and who comes later."""
+        self.fail(EngineError("the pool is closed"))
         lives = [one.life for one in self.replicas.values() if one.life is not None]
         for life in lives:
             life.cancel()

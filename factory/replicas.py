@@ -10,6 +10,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from tracemill.core.errors import EngineError
 from tracemill.core.types import Request
 from tracemill.factory.figures import EngineStats, Meter, ReplicaFigures, ReplicaState
 from tracemill.factory.hosting import Host
@@ -63,6 +64,20 @@ class Flight:
     reason: str = ""
     """What the last of them died of."""
 
+    after: asyncio.Event | None = None
+    """What it waits for before it is asked again."""
+
+    def fail(self, error: EngineError) -> None:
+        """End its wait in the pool."""
+        if self.turn is not None and not self.turn.done():
+            self.turn.set_exception(error)
+
+    async def pause(self) -> None:
+        """Until something else has left the engine that failed at it: one request alone shall not bring it down."""
+        if self.after is not None:
+            await self.after.wait()
+            self.after = None
+
     def is_free_again(self) -> bool:
         """Take back the cancellation by which it was taken off; false where somebody else cancelled it too."""
         self.is_lost = False
@@ -91,6 +106,8 @@ class Replica:
     restarts: int = 0
     reason: str = ""
     dead: asyncio.Event = field(default_factory=asyncio.Event)
+    landed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the next request leaves it."""
     life: asyncio.Task[None] | None = None
     _meter: Meter = field(default_factory=Meter)
     prompt_tokens: int = 0
@@ -119,6 +136,18 @@ class Replica:
     def has_room(self) -> bool:
         """Whether it takes any request; those whose siblings it has, it takes up to `limit`."""
         return self.state is ReplicaState.READY and not self.is_reserved and len(self.aboard) < self.wanted
+
+    def take(self, flight: Flight) -> None:
+        """It is asked this too."""
+        flight.replica = self
+        self.aboard.add(flight)
+
+    def drop(self, flights: set[Flight]) -> set[Flight]:
+        """These are asked no more. Whoever waits for that goes on."""
+        self.aboard -= flights
+        self.landed.set()
+        self.landed = asyncio.Event()
+        return flights
 
     def enter(self, state: ReplicaState) -> None:
         """Change the state; the time in READY is what the pool pays for."""
@@ -160,5 +189,5 @@ class Replica:
             ready_s=self._ready_s + now,
             restarts=self.restarts,
             gpus=self.host.gpus,
-            reason=self.reason,
+            reason=self.host.waits_for or self.reason,
         )

@@ -7,11 +7,11 @@ from collections.abc import Set
 from tracemill.factory.cluster import NAMESPACE
 
 
-def has_gpus() -> bool:
-    """Whether any node has a GPU."""
+def most_gpus() -> float:
+    """GPUs of the node that has most."""
     import ray
 
-    return bool(ray.cluster_resources().get("GPU", 0))
+    return max((float(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]), default=0.0)
 
 
 def actors_named(prefix: str) -> list[str]:

@@ -35,8 +35,11 @@ class Draws:
         """The strategy draws nothing until it knows more."""
         self.out = 0
         """Draws handed out whose result has not come."""
-        self.settled = 0
-        """Prompts of which nothing more will be drawn."""
+
+    @property
+    def open_prompts(self) -> int:
+        """Prompts of which something is out or may be drawn, and those whose results are still to be told."""
+        return self._strategy.open_prompts
 
     def next(self) -> Draw | None:
         """The next sample to be made; None where none is to be had before another result comes."""
@@ -87,4 +90,4 @@ class Draws:
         return True
 
     def _tell(self, draw: Draw, result: Result) -> None:
-        self.settled += self._strategy.tell(draw, result)
+        self._strategy.tell(draw, result)

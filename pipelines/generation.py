@@ -97,9 +97,9 @@ class Generation:
         """Where the job stands now."""
         total, durable = self._total, self._durable_before + self._new
         seconds = time.monotonic() - self._started
-        prompts, settled = len(self.plan.tasks), self._draws.settled
+        prompts, unsettled = len(self.plan.tasks), self._draws.open_prompts
         is_fixed = self.plan.recipe.generate.strategy.name == "fixed"
-        left = total - durable - sum(self._refused.values()) if is_fixed else prompts - settled
+        left = total - durable - sum(self._refused.values()) if is_fixed else unsettled
         return Progress(
             total=total,
             durable=durable,
@@ -110,7 +110,7 @@ class Generation:
             completion_tokens=self._counts["completion"],
             seconds=seconds,
             prompts=prompts,
-            settled=settled,
+            settled=prompts - unsettled,
             queues=Queues(self._asking.total(), self._line.judging, self._line.recording),
             engines=tuple(maker.pool.figures() for maker in self._makers),
             eta=self._pace.eta(left),
@@ -250,7 +250,7 @@ class Generation:
     def _take_in(self, durable: list[tuple[Draw, Sample]]) -> None:
         self._new += len(durable)
         self._open -= len(durable)
-        settled = self._draws.settled
+        before = self._draws.open_prompts
         for draw, (trace, verdicts) in durable:
             outcome = outcome_of(trace, verdicts)
             self._counts["prompt"] += trace.prompt_tokens
@@ -258,7 +258,8 @@ class Generation:
             self._counts["correct"] += outcome is Outcome.CORRECT
             self._draws.done(draw, Result(outcome, trace.completion_tokens))
         is_fixed = self.plan.recipe.generate.strategy.name == "fixed"
-        self._pace.add(time.monotonic() - self._started, len(durable) if is_fixed else self._draws.settled - settled)
+        done = len(durable) if is_fixed else before - self._draws.open_prompts
+        self._pace.add(time.monotonic() - self._started, done)
         self._changed.set()
         self._report()
 

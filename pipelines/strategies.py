@@ -22,4 +22,5 @@ def strategy_of(plan: Plan) -> Strategy:
         strategy = Adaptive(options, generate.samples, plan.tasks.group_of, plan.limits(most), window)
     if not generate.retry:
         return strategy
-    return Retry(strategy, len(plan.tasks), most, [variant.samples for variant in generate.retry])
+    reworded = [at for at, variant in enumerate(generate.retry, 1) if variant.prompt is not None]
+    return Retry(strategy, len(plan.tasks), most, [variant.samples for variant in generate.retry], reworded)

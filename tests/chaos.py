@@ -2,11 +2,12 @@
 
     python tests/chaos.py --kills 100 --seed 1
 
-Kinds: the driver (`tracemill run`), an engine's actor, a verifier's worker process, a node's raylet, a whole node with
-all its processes. All by SIGKILL. A driver is started again with the same command, a node is replaced. At the end the
-job's traces, verdicts and data set are compared with those of the same job that nobody disturbed. The fake engine
-answers the same request with the same text, so everything must be equal. Ends with one line of JSON and fails where
-something is not.
+Kinds: the driver (`tracemill run`), also by SIGTERM, an engine's actor, a verifier's worker process, a node's raylet, a
+whole node with all its processes; all others by SIGKILL. A driver is started again with the same command, a node is
+replaced. At the end the job's traces, verdicts and data set are compared with those of the same job that nobody
+disturbed. The fake engine answers the same request with the same text, so everything must be equal. It also keeps a
+list of what it answered: what was durable when a driver started must not be on it after that. Rounds take turns: fixed,
+adaptive, and more replicas than there is room for. Ends with one line of JSON and fails where something is not right.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,15 +44,32 @@ from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.sifting import sift
 
 NODES = 3
-KINDS = ("driver", "actor", "worker", "raylet", "node")
+KINDS = ("driver", "sigterm", "actor", "worker", "raylet", "node")
+WRONG = ("lost", "duplicated", "repeated", "different")
+SLACK_S = 3.0
+"""After a driver's start: an engine's actor outlives the driver before, and ends what that one had asked for."""
+FAILURES = 5
+"""Drivers in a row that may fail without having made anything durable."""
 RECIPE = """
 name: chaos-{number}
 prompts: [{{source: jsonl, path: {prompts}}}]
 generate:
-  {{engine: fake, replicas: {nodes}, samples: 8, concurrency: 8, engine_options: {{seconds: 0.2, label: "{number}"}}}}
+  engine: fake
+  samples: 8
+  concurrency: 8
+  replicas: {replicas}
+  strategy: {strategy}
+  engine_options: {{seconds: {seconds}, label: "{number}", log: {log}}}
 filters: [exact_duplicates]
 select: {{per_prompt: 2, order: random, seed: 3}}
 """
+ROUNDS = (("fixed", NODES, 0.2), ("{adaptive: {correct: 2}}", NODES, 0.5), ("fixed", 3 * NODES, 0.2))
+"""Strategy, replicas and seconds a sample of the first round, the second and the third, and again."""
+
+
+def repeats(starts: Iterable[tuple[float, set[str]]], answered: Sequence[tuple[str, float]]) -> set[str]:
+    """Ids that a driver had asked although they were durable when it started."""
+    return {one for start, durable in starts for one, at in answered if one in durable and at > start + SLACK_S}
 
 
 @dataclass
@@ -93,6 +113,16 @@ class Site:
             self.cluster.remove_node(node, allow_graceful=False)
         self.add()
 
+    def actors(self) -> list[psutil.Process]:
+        """Engines of this cluster: another one on this machine is not ours to kill."""
+        found = list[psutil.Process]()
+        for node in self.nodes:
+            for info in node.all_processes.get("raylet", ()):
+                with suppress(psutil.NoSuchProcess):
+                    workers = psutil.Process(info.process.pid).children(recursive=True)
+                    found += [one for one in workers if one.name().startswith("ray::EngineActo")]
+        return found
+
     def close(self) -> None:
         self.cluster.shutdown()
 
@@ -106,29 +136,54 @@ class Round:
     recipe: Path
     env: dict[str, str]
     seen: set[str] = field(default_factory=set)
-    """Ids that were durable at the instant of some kill."""
+    """Ids that were durable at the instant of some kill or start."""
+    starts: list[tuple[float, set[str]]] = field(default_factory=list)
+    """When each driver was started, and what was durable then."""
     driver: subprocess.Popen[bytes] | None = None
+    was_killed: bool = False
+    """The driver itself was: that it ends is no failure."""
+    failures: int = 0
 
     def start(self) -> None:
+        self.look()
+        self.was_killed = False
+        self.starts.append((time.time(), set(self.seen)))
         log = (self.folder / "log.txt").open("ab")
         command = [str(Path(sys.executable).parent / "tracemill"), "run", str(self.recipe)]
         self.driver = subprocess.Popen(command, env=self.env, stdout=log, stderr=log, start_new_session=True)
         log.close()
 
     def goes_on(self) -> bool:
-        """Whether the job is not finished; a driver that failed is started again, as a person would."""
+        """Whether the job is not finished; a driver that failed is started again, as a person would, a few times."""
         assert self.driver is not None
         code = self.driver.poll()
         if code is not None and code != 0:
+            self.look()
+            self.failures = 0 if len(self.seen) > len(self.starts[-1][1]) else self.failures + (not self.was_killed)
+            if self.failures >= FAILURES:
+                log = (self.folder / "log.txt").read_text(errors="replace")
+                sys.exit(f"{log[-3000:]}\nchaos: {FAILURES} drivers failed in a row and made nothing; see above")
             self.start()
         return code != 0
 
+    def stop(self) -> None:
+        """No driver outlives this script, however it ends."""
+        if self.driver is not None:
+            self.driver.kill()
+            self.driver.wait()
+
+    def answered(self) -> list[tuple[str, float]]:
+        """Ids in the order in which the engines answered them, with the time."""
+        lines = (self.folder / "answered.txt").read_text().splitlines()
+        return [(one, float(at)) for one, at in map(str.split, lines)]
+
     def look(self) -> None:
-        """Remember what is durable now."""
+        """Remember what is durable now: first the log, from which samples go to the tables."""
         for segment in (self.folder / "corpus").glob("ledger/*/*.jsonl"):
             with suppress(FileNotFoundError):
                 whole = segment.read_text(errors="replace").rpartition("\n")[0]
                 self.seen.update(re.findall(r'"trace":\{"id":"([0-9a-f]{32})"', whole))
+        self.seen.update(row["id"] for row in Corpus.open(self.folder / "corpus").rows("SELECT id FROM traces", {}))
 
     def kill(self, kind: str, site: Site, dice: random.Random) -> bool:
         """Whether there was one of that kind."""
@@ -138,12 +193,11 @@ class Round:
             return True
         with suppress(psutil.NoSuchProcess):
             driver = psutil.Process(self.driver.pid)
-            if kind == "driver":
-                found = [driver]
-            elif kind == "worker":
-                found = driver.children(recursive=True)
-            else:
-                found = [one for one in psutil.process_iter() if one.name().startswith("ray::EngineActo")]
+            if kind in ("driver", "sigterm"):
+                self.was_killed = True
+                driver.send_signal(signal.SIGKILL if kind == "driver" else signal.SIGTERM)
+                return True
+            found = driver.children(recursive=True) if kind == "worker" else site.actors()
             if found:
                 dice.choice(found).kill()
                 return True
@@ -172,10 +226,15 @@ def contents(corpus: Corpus, name: str) -> dict[str, Any]:
 
 def play(number: int, kills: int, prompts: int, site: Site, dice: random.Random, folder: Path) -> Counter[str]:
     """One job with up to so many kills. Returns the kills by kind, and what was lost, doubled or different."""
-    rows = [{"prompt": f"What is {k} + {k + number}?", "answer": str(2 * k + number)} for k in range(prompts)]
+    sums = [(f"What is {k} + {k + number}?", 2 * k + number) for k in range(prompts)]
+    # Every third one is judged in a worker process; plain integers are not.
+    golds = [f"\\lfloor {value}.5 \\rfloor" if at % 3 == 0 else str(value) for at, (_, value) in enumerate(sums)]
+    rows = [{"prompt": text, "answer": gold} for (text, _), gold in zip(sums, golds, strict=True)]
     (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE.format(number=number, prompts=folder / "prompts.jsonl", nodes=NODES))
+    strategy, replicas, seconds = ROUNDS[(number - 1) % len(ROUNDS)]
+    given = {"number": number, "strategy": strategy, "replicas": replicas, "seconds": seconds}
+    recipe.write_text(RECIPE.format(prompts=folder / "prompts.jsonl", log=folder / "answered.txt", **given))
     plan = make_plan(recipes.load(str(recipe)))
     env = os.environ | {
         "TRACEMILL_RAY_ADDRESS": site.cluster.address, "TRACEMILL_CORPUS": str(folder / "corpus"),
@@ -184,20 +243,38 @@ def play(number: int, kills: int, prompts: int, site: Site, dice: random.Random,
     done: Counter[str] = Counter()
     here = Round(folder, plan, recipe, env)
     here.start()
-    while here.goes_on():
-        time.sleep(dice.uniform(0.2, 10.0))
-        if done.total() < kills and (kind := dice.choice(KINDS)) and here.goes_on() and here.kill(kind, site, dice):
-            done[kind] += 1
-            here.look()
-    mine, other = Corpus.open(folder / "corpus"), Corpus.open(folder / "undisturbed")
+    try:
+        while here.goes_on():
+            time.sleep(dice.uniform(0.2, 10.0))
+            if done.total() < kills and (kind := dice.choice(KINDS)) and here.goes_on() and here.kill(kind, site, dice):
+                done[kind] += 1
+                here.look()
+    finally:
+        here.stop()
+    wrong = compared(here)
+    print(f"round {number}, {strategy}, {replicas} replicas, {len(here.starts)} drivers: {dict(done)}", flush=True)
+    return done + wrong
+
+
+def compared(here: Round) -> Counter[str]:
+    """What a round lost, doubled, repeated or made differently."""
+    plan, done = here.plan, Counter[str]()
+    mine, other = Corpus.open(here.folder / "corpus"), Corpus.open(here.folder / "undisturbed")
     asyncio.run(undisturbed(plan, other))
     found, expected = contents(mine, plan.recipe.name), contents(other, plan.recipe.name)
     ids = Counter(json.loads(row)["id"] for row in found["traces"])
     verdicts = Counter((json.loads(row)["trace_id"], json.loads(row)["verifier"]) for row in found["verdicts"])
-    done["lost"] = len(here.seen - ids.keys()) + plan.samples - len(ids)
+    answered = here.answered()
+    assert ids.keys() <= {one for one, _ in answered}, "the list of what was answered is not whole"
+    wanted = {json.loads(row)["id"] for row in expected["traces"]}
+    done["lost"] = len((here.seen | wanted) - ids.keys())
     done["duplicated"] = (ids.total() - len(ids)) + (verdicts.total() - len(verdicts))
+    done["repeated"] = len(repeats(here.starts, answered))
     done["different"] = sum(found[what] != expected[what] for what in expected)
-    print(f"round {number}: {plan.samples} samples, {len(here.seen)} seen durable at kills; {dict(done)}", flush=True)
+    print(
+        f"{len(wanted)} samples, {len(here.seen)} seen durable at kills, {len(here.starts[-1][1])} at the last start, "
+        f"{len(answered) - len(ids)} answered anew; {dict(done)}"
+    )
     return done
 
 
@@ -216,7 +293,7 @@ def main() -> None:
                 total += play(number, left, given.prompts, site, dice, Path(folder))
     finally:
         site.close()
-    figures = {what: total[what] for what in ("lost", "duplicated", "different")}
+    figures = {what: total[what] for what in WRONG}
     print(json.dumps({"kills": {kind: total[kind] for kind in KINDS}, "rounds": number, **figures}))
     sys.exit(any(figures.values()))
 

@@ -65,8 +65,15 @@ class Pool:
     def call(self, function: Callable[..., Any], *args: Any, seconds: float) -> Any:
         """The function's result; it and its arguments must pickle. The deadline is in CPU seconds (see worker_process).
 
-        Raises TimeLimit, WorkerDied, CallFailed, or the Undecidable that the function raised.
+        Where its process dies it is tried once more: the death may have been no fault of the call, and a call that
+        crashes will crash again. Raises TimeLimit, WorkerDied, CallFailed, or the Undecidable that the function raised.
         """
+        try:
+            return self._call(function, *args, seconds=seconds)
+        except WorkerDied:
+            return self._call(function, *args, seconds=seconds)
+
+    def _call(self, function: Callable[..., Any], *args: Any, seconds: float) -> Any:
         message = struct.pack("d", seconds) + pickle.dumps((function, args))
         with self._slots:
             keeper = self._take()

@@ -74,6 +74,8 @@ class FakeOptions:
     """Number of completions after which it answers nothing any more."""
     label: str = ""
     """Engines of other labels are others."""
+    log: str = ""
+    """File to which the id of each request that is answered is added, with the time (Unix seconds)."""
 
     @property
     def devices(self) -> int:
@@ -170,6 +172,9 @@ class FakeEngine:
         text = text[: min(ends, default=len(text))]
         words = text.split()
         self.completed.append(request.id)
+        if self.options is not None and self.options.log:
+            with open(self.options.log, "ab", buffering=0) as log:  # one write a line: many processes share the file
+                log.write(f"{request.id} {time.time():.3f}\n".encode())
         cut = len(words) > request.sampling.max_tokens
         done = Completion(
             request_id=request.id,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tracemill.core.errors import EngineDied, EngineError, RefusedRequest
+from tracemill.core.errors import EngineDied, EngineError, RefusedRequest, SetAside
 from tracemill.core.types import Completion, Message, Request
 from tracemill.factory.figures import EngineStats
 
@@ -169,7 +169,10 @@ class VllmEngine:
         self._llm.shutdown()
 
     async def complete(self, request: Request) -> Completion:
-        """One sample. Raises RefusedRequest for a request that can never work, EngineDied when the engine is dead.
+        """One sample.
+
+        Raises RefusedRequest for a request that can never work, SetAside for one that vLLM fails at, EngineDied when
+        the engine is dead.
 
         Log probabilities are those of the model's own distribution, before temperature, top_p and top_k.
         """
@@ -197,7 +200,7 @@ class VllmEngine:
                 failure = f"it ended the request with {best.finish_reason!r}"  # its text is no sample
             if is_last:
                 break
-        raise RefusedRequest(f"vLLM failed twice at this request: {failure}")
+        raise SetAside(f"vLLM failed twice at this request: {failure}")
 
     def _sampling(self, request: Request) -> Any:
         """vLLM's sampling parameters of a request."""

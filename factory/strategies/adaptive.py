@@ -4,8 +4,9 @@ Each prompt's chance comes from its own results and a prior learned from the oth
 next sample is drawn of the prompt with the greatest expected gain per expected token: P(correct) / (missing correct
 samples · tokens), a one-step index (for one correct sample a prompt's chance only falls while it waits for it, so the
 greedy order is the best one: Gittins 1979). A prompt ends when it has what is wanted of it, when it has had
-`max_samples`, or when the predictive probability of getting there is below `hopeless`. The job ends with the last
-prompt or with its budget: `budget_tokens`, or else as many samples as `fixed` would draw.
+`max_samples`, when the engine refuses it, or when the predictive probability of getting there is below `hopeless`. The
+job ends with the last prompt or with its budget: `budget_tokens`, or else as many samples as `fixed` would draw. What
+was refused costs nothing of it.
 
 Decisions depend on nothing but what was told, so a job with a larger budget begins with the same draws, up to those
 that were out when the smaller one was spent. There is no budget in GPU-seconds: they differ from run to run, and so
@@ -77,9 +78,19 @@ class Adaptive:
         self._told = 0
         self._next_fit = 16
         self._open = sum(map(bool, self._limits))
+        """Prompts that have a draw out or wait for one."""
         for task, limit in enumerate(self._limits):
             if limit:
                 self._wait(task)
+
+    @property
+    def open_prompts(self) -> int:
+        """Those that have a draw out, and of those that wait so many as the budget still pays a sample for."""
+        best = self._waiting.best()
+        if best is None or not self._affords(best):
+            return len(self._out)
+        left = self._budget - self._spent - self._reserved
+        return min(self._open, len(self._out) + max(1, int(left / self._cost(best))))
 
     def next(self) -> Draw | None:
         """A sample of the most promising prompt that has none out; None where it is better to know more first."""
@@ -89,10 +100,9 @@ class Adaptive:
             if state.chance < self._options.hopeless:
                 self._open -= self._waiting.drop()
                 continue
-            cost = state.tokens if self._options.budget_tokens else 1.0
-            if self._spent + self._reserved + cost > self._budget:
+            if not self._affords(state):
                 return None
-            task = self._waiting.take()
+            task, cost = self._waiting.take(), self._cost(state)
             self._out.append(cost)
             self._reserved += cost
             self._drawn[task] += 1
@@ -104,6 +114,9 @@ class Adaptive:
         end of the budget, or when what is learned elsewhere makes the prompt hopeless."""
         task = draw.task
         self._reserved -= self._out.popleft()
+        if result.outcome is None:
+            self._open -= 1
+            return True
         self._spent += result.tokens if self._options.budget_tokens else 1
         self._learn(task, result)
         if self._told >= self._next_fit:
@@ -113,11 +126,17 @@ class Adaptive:
         self._open -= 1
         return True
 
+    def _cost(self, state: State) -> float:
+        return state.tokens if self._options.budget_tokens else 1.0
+
+    def _affords(self, state: State) -> bool:
+        return self._spent + self._reserved + self._cost(state) <= self._budget
+
     def _learn(self, task: int, result: Result) -> None:
         group, is_correct = self._groups[task], result.outcome is Outcome.CORRECT
         self._told += 1
         self._evidence.add_tokens(group, is_correct, result.tokens)
-        if result.outcome is None or result.outcome is Outcome.UNDECIDED:
+        if result.outcome is Outcome.UNDECIDED:
             return  # a sample that was paid for, but no evidence of anything
         self._evidence.add(group, self._correct[task], self._wrong[task], is_correct)
         (self._correct if is_correct else self._wrong)[task] += 1

@@ -21,6 +21,12 @@ class Fixed:
         self._task = 0
         self._sample = 0
         self._told: dict[int, int] = {}
+        self._open = sum(map(bool, limits))
+
+    @property
+    def open_prompts(self) -> int:
+        """Those of which a result is still to be told."""
+        return self._open
 
     def next(self) -> Draw | None:
         """The next sample of the current prompt, or the first one of the next."""
@@ -35,6 +41,7 @@ class Fixed:
         """True with the last result of a prompt."""
         told = self._told.pop(draw.task, 0) + 1
         if told == self._limits[draw.task]:
+            self._open -= 1
             return True
         self._told[draw.task] = told
         return False

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from tracemill.core.errors import InputError
 from tracemill.core.types import Outcome
 from tracemill.factory.strategies.strategy import Draw, Result, Strategy
 
 _UNTRIED, _TRIED, _DONE = range(3)
-"""Of each prompt: nothing was drawn; drawn, with no correct sample so far; correct, or handed over to the variants."""
+"""Of each prompt: the engine made nothing of it (nothing was drawn, or it refused); made, with no correct sample so
+far; correct, or handed over to the variants."""
 
 
 class Retry:
@@ -18,18 +19,22 @@ class Retry:
 
     A variant's samples are drawn together; the next variant follows where none of them was correct. A prompt with
     nothing but UNDECIDED samples is tried again too; one of which the inner strategy drew nothing (its budget was
-    spent) is not. Variants' samples count in no adaptive strategy's budget and teach it nothing.
+    spent) is not. A prompt that the engine refused whenever it was drawn is tried only with the variants that ask
+    something else. Variants' samples count in no adaptive strategy's budget and teach it nothing.
     """
 
-    def __init__(self, inner: Strategy, tasks: int, first: int, samples: Sequence[int]) -> None:
+    def __init__(
+        self, inner: Strategy, tasks: int, first: int, samples: Sequence[int], reworded: Collection[int] = ()
+    ) -> None:
         """`first`: number of a prompt's first retry sample, no less than the most samples that `inner` draws of one
-        prompt; `samples`: of variant 1, 2, …"""
+        prompt; `samples`: of variant 1, 2, …; `reworded`: numbers of the variants that change the prompt's text."""
         for at, count in enumerate(samples):
             if count < 1:
                 raise InputError(f"generate.retry[{at}].samples: {count} tries nothing; give 1 or more")
         self.lookahead = inner.lookahead
         self._inner = inner
         self._samples = tuple(samples)
+        self._reworded = frozenset(reworded)
         self._first = tuple(first + sum(samples[:at]) for at in range(len(samples)))
         self._states = bytearray(tasks)
         self._waiting: deque[tuple[int, int]] = deque()
@@ -40,17 +45,24 @@ class Retry:
         self._inner_out = 0
         self._is_swept = not samples
 
+    @property
+    def open_prompts(self) -> int:
+        """Those of the inner strategy and of the variants. While the inner one still draws, failed prompts that it
+        dropped without a word may be missing."""
+        failed = 0 if self._is_swept else self._states.count(_TRIED)
+        return max(self._inner.open_prompts, failed) + len(self._waiting) + len(self._open)
+
     def next(self) -> Draw | None:
         """What the inner strategy draws; where it draws nothing for now, a retry."""
         draw = self._inner.next()
         if draw is not None:
             self._inner_out += 1
-            if self._states[draw.task] == _UNTRIED:
-                self._states[draw.task] = _TRIED
             return draw
         if not self._inner_out and not self._is_swept:  # the inner one is done, also with what it never settled by name
             self._is_swept = True
-            self._waiting.extend((task, 1) for task, state in enumerate(self._states) if state == _TRIED)
+            for task, state in enumerate(self._states):
+                if state == _TRIED:
+                    self._hand_over(task, 0)
         return next(self._drawing, None) or self._start()
 
     def tell(self, draw: Draw, result: Result) -> bool:
@@ -61,13 +73,11 @@ class Retry:
         self._inner_out -= 1
         if is_correct:
             self._states[draw.task] = _DONE
+        elif result.outcome is not None and self._states[draw.task] == _UNTRIED:
+            self._states[draw.task] = _TRIED
         if not self._inner.tell(draw, result):
             return False
-        if self._states[draw.task] == _DONE or not self._samples:
-            return True
-        self._states[draw.task] = _DONE
-        self._waiting.append((draw.task, 1))
-        return False
+        return self._states[draw.task] == _DONE or not self._hand_over(draw.task, 0)
 
     def _tell_variant(self, draw: Draw, is_correct: bool) -> bool:
         left, was_correct = self._open.pop(draw.task)
@@ -75,9 +85,17 @@ class Retry:
         if left > 1:
             self._open[draw.task] = (left - 1, is_correct)
             return False
-        if is_correct or draw.variant == len(self._samples):
-            return True
-        self._waiting.append((draw.task, draw.variant + 1))
+        return is_correct or not self._hand_over(draw.task, draw.variant)
+
+    def _hand_over(self, task: int, variant: int) -> bool:
+        """The next variant after this one that makes sense will be drawn; False where there is none."""
+        is_refused = self._states[task] == _UNTRIED
+        for later in range(variant + 1, len(self._samples) + 1):
+            if later in self._reworded or not is_refused:
+                if not is_refused:
+                    self._states[task] = _DONE
+                self._waiting.append((task, later))
+                return True
         return False
 
     def _start(self) -> Draw | None:

@@ -21,7 +21,7 @@ class Key(NamedTuple):
     correct: int
     wrong: int
     drawn: int
-    """Samples drawn: the correct and wrong ones, and those that nobody could judge or the engine refused."""
+    """Samples drawn: the correct and wrong ones, and those that nobody could judge."""
     limit: int
     """Samples that may be drawn at most."""
 

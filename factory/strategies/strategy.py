@@ -30,7 +30,8 @@ class Result:
     """What became of a draw."""
 
     outcome: Outcome | None
-    """CORRECT where all verifiers agree and the split found no fault; None where the engine refused the request."""
+    """CORRECT where all verifiers agree and the split found no fault; None where the engine refused the request, which
+    is final: asking again gives the same answer (`RefusedRequest`)."""
     tokens: int = 0
     """Generated tokens."""
 
@@ -43,6 +44,10 @@ class Strategy(Protocol):
         """How many draws may be out before the oldest one's result is told; None: a result is told as soon as it is
         known, in any order, because no decision depends on another prompt's results."""
 
+    @property
+    def open_prompts(self) -> int:
+        """Prompts that have a draw out or may get one; 0 where `next` draws nothing while nothing is out."""
+
     def next(self) -> Draw | None:
         """The next sample; None where nothing is to be drawn with what is known so far."""
 
@@ -50,5 +55,5 @@ class Strategy(Protocol):
         """Take in a result. True where this prompt is settled: nothing more of it will be drawn.
 
         A prompt can also come to its end without this (a budget that is spent, a kind of prompt that turns out to be
-        hopeless); the job's end is a `next` that draws nothing while nothing is out.
+        hopeless), which `open_prompts` knows; the job's end is a `next` that draws nothing while nothing is out.
         """

@@ -68,6 +68,34 @@ def test_ctrl_c_keeps_what_is_durable_and_says_how_to_go_on(recipe: Callable[...
     assert set(kept) <= set(trace_ids())
 
 
+@pytest.mark.ray
+def test_sigterm_stops_a_job_with_an_engine_in_ray_as_ctrl_c_does(recipe: Callable[..., str]) -> None:
+    """Ray puts handlers of its own in the place of those of the command."""
+    path = recipe(PROMPTS, SAMPLES).replace(".yaml", ".ray.yaml")
+    slow = "{engine: fake, replicas: 1, engine_options: {seconds: 0.3}, "
+    Path(path).write_text(Path(path.replace(".ray.yaml", ".yaml")).read_text().replace("{engine: fake, ", slow))
+    process = start(path)
+    wait_for_samples(40)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert re.fullmatch(
+        rf"tracemill: stopped; [\d,]+ of 800 samples are durable; to go on: tracemill run {path}\n", err
+    )
+    assert 40 <= len(trace_ids()) < PROMPTS * SAMPLES
+
+
+@pytest.mark.ray
+def test_an_engine_that_this_machine_can_never_hold_is_refused_at_once(recipe: Callable[..., str]) -> None:
+    path = recipe(PROMPTS, SAMPLES)
+    text = Path(path).read_text()
+    Path(path).write_text(text.replace("{engine: fake, ", "{engine: fake, replicas: 1, gpus: 500, "))
+    process = start(path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert re.match(r"tracemill: gpus: one replica needs 500 GPUs and this machine has \d+; lower gpus, or join", err)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kill_9_loses_nothing_durable_and_repeats_nothing(recipe: Callable[..., str], seed: int) -> None:
     path, dice = recipe(PROMPTS, SAMPLES), random.Random(seed)

@@ -20,7 +20,7 @@ import pytest
 
 from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.types import Completion, Message, Request, Sampling
-from tracemill.factory import cluster, room
+from tracemill.factory import cluster, ray_host, room
 from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.fake import FakeEngine, FakeOptions
 from tracemill.factory.figures import ReplicaState
@@ -68,7 +68,7 @@ def address() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_worker_niceness", "0")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 4})
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     try:
         cluster.connect(nodes.address)
         yield nodes.address
@@ -82,6 +82,8 @@ def address() -> Iterator[str]:
 async def test_a_killed_actor_loses_nothing_and_comes_back(address: str) -> None:
     options = FakeOptions(seconds=0.05, label="killed")
     async with open_pool(options, address, replicas=2, idle_s=0, health=QUICK) as pool:
+        assert pool.wanted == 24, "one replica"
+        pool.grow()
         await pool.changed(24)
         running = asyncio.create_task(ask(pool, 300))
         await asyncio.sleep(0.2)
@@ -189,6 +191,35 @@ async def test_an_engine_that_cannot_start_says_why_at_once(address: str) -> Non
     with pytest.raises(EngineError, match=r"^the fake engine cannot start: no such model$"):
         async with open_pool(options, address, replicas=2, idle_s=0):
             raise AssertionError("unreachable")
+    await until(lambda: not processes())
+
+
+async def test_what_waits_for_room_says_so_and_goes_with_its_pool(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This cluster was joined and may get a bigger node: it is waited for."""
+    monkeypatch.setattr(ray_host, "PLACED_S", 1.0)
+    maker = ray_host.HostMaker(FakeOptions(label="big"), gpus=5, idle_s=600, elastic=True)
+    pool = Pool(QUICK)
+    pool.add(maker.host("engine-big-0"))
+    await until(lambda: pool.figures().replicas[0].reason)
+    (one,) = pool.figures().replicas
+    assert (one.state, one.reason) == (ReplicaState.STARTING, "waits for room: needs 5 GPUs")
+    assert room.actors_named("engine-big")
+    await pool.close()
+    assert not room.actors_named("engine-big"), "nobody else would ever end it"
+
+
+async def test_the_first_of_two_engines_leaves_room_for_the_second(address: str) -> None:
+    """Four cores: an engine that took all of them before the other is ready would keep the job from ever starting."""
+    first, second = FakeOptions(label="first"), FakeOptions(label="second")
+    async with open_pool(first, address, replicas=4, idle_s=0, health=QUICK) as one:
+        async with open_pool(second, address, replicas=1, idle_s=0, health=QUICK) as two:
+            one.grow()
+            two.grow()
+            await until(lambda: sum(it.state is ReplicaState.READY for it in one.figures().replicas) == 3)
+            assert (await ask(two, 5), await ask(one, 5)) == (await expected(5), await expected(5))
+        await until(lambda: sum(it.state is ReplicaState.READY for it in one.figures().replicas) == 4)
     await until(lambda: not processes())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,18 @@ async def test_it_can_be_slow_and_it_can_die() -> None:
     with pytest.raises(EngineError, match="died after 1 completions"):
         await engine.complete(request("b"))
     assert engine.completed == ["a"]
+
+
+async def test_what_was_answered_is_logged_by_all_engines_that_share_a_file(tmp_path: Path) -> None:
+    options = FakeOptions(log=str(tmp_path / "answered.txt"))
+    started = time.time()
+    for name in ("a", "b", "a"):
+        engine = options.build()
+        await engine.start()
+        await engine.complete(request(name))
+    lines = [line.split() for line in (tmp_path / "answered.txt").read_text().splitlines()]
+    assert [one for one, _ in lines] == ["a", "b", "a"]
+    assert all(started - 0.001 <= float(at) <= time.time() for _, at in lines)
 
 
 @pytest.mark.parametrize("name", MARKUPS)

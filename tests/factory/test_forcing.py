@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracemill.core.errors import EngineError, InputError, RefusedRequest
+from tracemill.core.errors import EngineError, InputError, RefusedRequest, SetAside
 from tracemill.core.markup import MARKUPS
 from tracemill.core.settings import settings
 from tracemill.core.types import Completion, Engine, Prompt, Request, Sampling, Trace
@@ -147,6 +147,20 @@ def test_an_answer_begun_inside_the_thinking_is_left_as_it_is() -> None:
     cut, trace = forced(Typist(["So <answer>14 and more"]), max_tokens=2)
     assert (cut.text, cut.finish_reason) == ("So <answer>14 ", "length")
     assert trace.faults[-1] == "cut_off"
+
+
+@pytest.mark.parametrize("written", ["14.</think>", "one two three four"])
+def test_a_later_call_that_the_engine_dies_of_is_no_full_context(written: str) -> None:
+    """Too short a thought that is to go on, and an answer that is to be opened."""
+
+    class Fragile(Typist):
+        async def complete(self, request: Request) -> Completion:
+            if self.asked:
+                raise SetAside("the engine died 4 times while it ran this request: segmentation fault")
+            return await super().complete(request)
+
+    with pytest.raises(SetAside, match="segmentation fault"):
+        forced(Fragile([written]), min_tokens=3, max_tokens=3)
 
 
 def test_a_full_context_loses_nothing_that_was_written() -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from tracemill.core.types import Completion, Message, Request, Sampling
-from tracemill.factory import cluster
+from tracemill.factory import cluster, ray_host
 from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.fake import FakeEngine, FakeOptions
 from tracemill.factory.figures import ReplicaState
 from tracemill.factory.pool import Pool
+from tracemill.factory.ray_host import RayHost
 from tracemill.factory.replicas import Health
 
 pytestmark = pytest.mark.ray
@@ -27,7 +29,7 @@ def three_nodes() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_worker_niceness", "0")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.connect(nodes.address)
         for _ in range(2):
@@ -80,6 +82,7 @@ async def ready(pool: Pool, count: int) -> dict[str, str]:
 async def test_replicas_follow_the_nodes_and_every_request_finishes(three_nodes: Any) -> None:
     options, done = FakeOptions(seconds=0.1, concurrency=8), dict[int, Completion]()
     async with open_pool(options, three_nodes.address, health=QUICK, grow_s=0.5) as pool:
+        pool.grow()
         at_first = await ready(pool, 3)
         assert len(set(at_first.values())) == 3, "one on each node"
         assert pool.wanted == 3 * 16
@@ -107,7 +110,45 @@ async def test_replicas_follow_the_nodes_and_every_request_finishes(three_nodes:
 
 async def test_a_number_of_replicas_waits_for_room(three_nodes: Any) -> None:
     async with open_pool(FakeOptions(), three_nodes.address, replicas=4, health=QUICK) as pool:
+        pool.grow()
         await ready(pool, 3)
         assert sorted(one.state for one in pool.figures().replicas) == ["ready"] * 3 + ["starting"]
         three_nodes.add_node(num_cpus=1)  # takes the main thread, as nodes set signal handlers
         await ready(pool, 4)
+
+
+async def test_a_replica_whose_place_another_job_took_goes_to_another_node(
+    three_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One node of three is left to the pool, and another job waits for its core."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    monkeypatch.setattr(ray_host, "PLACED_S", 3.0)
+    taker = ray.remote(num_cpus=1)(Taker)
+
+    def take(node_id: str) -> Any:
+        return taker.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)).remote()
+
+    health = replace(QUICK, first_s=2.0)  # so that the other job is there first
+    async with open_pool(FakeOptions(), three_nodes.address, health=health, idle_s=0, grow_s=0.5) as pool:
+        host = cast(RayHost, next(iter(pool.replicas.values())).host)
+        first = host.node
+        takers = [take(node["NodeID"]) for node in ray.nodes() if node["Alive"]]
+        pool.grow()
+        await asyncio.sleep(1)
+        ray.kill(host._actor)
+        await asyncio.gather(*(taker.sits.remote() for taker in takers))
+        three_nodes.add_node(num_cpus=1)  # takes the main thread, as nodes set signal handlers
+        (again,) = (await ready(pool, 1)).values()
+        assert again != first
+        assert (await pool.complete(request(1))).request_id == "r1"
+        three_nodes.add_node(num_cpus=1)
+        await ready(pool, 2)
+
+
+class Taker:
+    """Reserves a core."""
+
+    def sits(self) -> None:
+        """Answers when it has it."""

@@ -5,6 +5,7 @@ They are run by the executor that jobs use (`pipelines.draws`), with samples fin
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -25,7 +26,7 @@ from tracemill.factory.strategies.retry import Retry
 from tracemill.factory.strategies.strategy import Draw, Result, Strategy
 from tracemill.pipelines.draws import Draws
 
-TOLD = (Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSED, Outcome.UNDECIDED, None)
+FAILED = (Outcome.WRONG, Outcome.UNPARSED)
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,17 @@ class World:
     seed: int
     groups: tuple[int, ...]
     unsure: float = 0.1
-    """Share of samples that nobody can judge or the engine refuses."""
+    """Share of samples that nobody can judge, and of prompts that the engine refuses whenever it is asked."""
 
     def __call__(self, draw: Draw) -> Result:
         dice = random.Random(f"{self.seed}/{self.groups[draw.task]}/{draw.task}/{draw.sample}/{draw.variant}")
         rate = random.Random(f"{self.seed}/{self.groups[draw.task]}").random() ** 2
         tokens = dice.randint(1, 200)
+        if random.Random(f"{self.seed}/{draw.task}/{draw.variant}").random() < self.unsure:
+            return Result(None)
         if dice.random() < self.unsure:
-            return Result(dice.choice(TOLD[3:]), tokens)
-        return Result(Outcome.CORRECT if dice.random() < rate else dice.choice(TOLD[1:3]), tokens)
+            return Result(Outcome.UNDECIDED, tokens)
+        return Result(Outcome.CORRECT if dice.random() < rate else dice.choice(FAILED), tokens)
 
 
 @dataclass
@@ -51,7 +54,8 @@ class Record:
     """A run: what was made, in the order of finishing, and what each prompt came to."""
 
     made: list[Draw] = field(default_factory=list)
-    settled: int = 0
+    open: list[int] = field(default_factory=list)
+    """Prompts that were open whenever no more was drawn for now."""
 
     def count(self, variant: int | None = None) -> Counter[int]:
         return Counter(draw.task for draw in self.made if variant is None or draw.variant == variant)
@@ -66,8 +70,9 @@ def run(
     while True:
         while len(out) < at_once and (draw := draws.next()) is not None:
             out.append(draw)
+        record.open.append(draws.open_prompts)
+        assert record.open[-1] >= len({draw.task for draw in out})
         if not out:
-            record.settled = draws.settled
             return record
         record.made.append(out.pop(dice.randrange(len(out))))
         draws.done(record.made[-1], world(record.made[-1]))
@@ -116,7 +121,7 @@ def test_the_same_outcomes_give_the_same_samples_none_twice_none_too_many(
     make, world, most = case
     alone, many = run(make(), world), run(make(), world, at_once, seed)
     assert set(many.made) == set(alone.made)
-    assert many.settled == alone.settled
+    assert many.open[-1] == alone.open[-1] == 0
     assert len({(draw.task, draw.sample) for draw in many.made}) == len(many.made)
     assert all(count <= most(task) for task, count in many.count().items())
     for task in range(len(world.groups)):
@@ -219,6 +224,80 @@ def test_what_nobody_could_judge_counts_as_a_draw_and_is_no_evidence() -> None:
     count = run(strategy, world, 16).count()
     assert all(count[task] == 4 for task in range(50)), "two more could not be three correct ones"
     assert all(count[task] == 5 for task in range(50, 100)), "and pulled nobody down"
+
+
+@pytest.mark.parametrize("budget", [None, 100_000])
+def test_adaptive_asks_a_prompt_that_was_refused_no_more_and_pays_nothing_for_it(budget: int | None) -> None:
+    def world(draw: Draw) -> Result:
+        if draw.task % 4 == 0:
+            return Result(None)
+        return Result(Outcome.CORRECT if draw.sample % 2 else Outcome.WRONG, 100)
+
+    own = AdaptiveOptions(correct=3, max_samples=6, hopeless=0.0, budget_tokens=budget)
+    strategy = Adaptive(own, 6, [0] * 200)
+    record = run(strategy, world, 64)
+    count = record.count()
+    assert all(count[task] == (1 if task % 4 == 0 else 6) for task in range(200))
+    assert record.open[-1] == 0
+    pays = Adaptive(AdaptiveOptions(correct=6, max_samples=6, budget_tokens=100, lookahead=1), 6, [0] * 200)
+    for _ in range(10):
+        draw = pays.next()
+        assert draw is not None
+        assert pays.tell(draw, Result(None))
+    made = run(pays, lambda draw: Result(Outcome.CORRECT, 50)).made
+    assert len(made) == 2, "the budget of 100 tokens is whole"
+
+
+def test_expected_tokens_do_not_fall_with_refusals() -> None:
+    """Of two kinds, one as cheap as the other and a little less often right, half of the better one is refused."""
+
+    def world(draw: Draw) -> Result:
+        if draw.task < 50:
+            return Result(None)
+        rate = 0.5 if draw.task < 100 else 0.65
+        dice = random.Random(f"{draw.task}/{draw.sample}")
+        return Result(Outcome.CORRECT if dice.random() < rate else Outcome.WRONG, 100)
+
+    own = AdaptiveOptions(correct=4, hopeless=0.0, lookahead=16, budget_tokens=30_000)
+    count = run(Adaptive(own, 8, [task // 100 for task in range(200)]), world, 16).count()
+    worse, better = (sum(count[task] for task in range(at, at + 50)) / 50 for at in (50, 100))
+    assert better > worse, (better, worse)
+
+
+def test_open_prompts_end_with_the_budget_and_with_what_turns_out_to_be_hopeless() -> None:
+    def fails(draw: Draw) -> Result:
+        return Result(Outcome.WRONG, 100)
+
+    groups = [0] * 500
+    spent = run(Adaptive(AdaptiveOptions(hopeless=0.0, budget_tokens=5_000), 8, groups), fails, 8)
+    assert spent.open[0] == 500
+    assert len(spent.count()) < 500, "the others end with the budget"
+    assert spent.open[-1] == 0
+    hopeless = run(Adaptive(AdaptiveOptions(), 8, groups), fails, 8)
+    assert hopeless.open[0] == 500
+    steps = [earlier - later for earlier, later in itertools.pairwise(hopeless.open)]
+    assert min(steps) >= 0
+    assert max(steps) > 8, "dropped together while they waited, not one by one with their results"
+    assert hopeless.open[-1] == 0
+    recorded = run(Fixed([4] * 100 + [0] * 100), fails, 8)
+    assert (recorded.open[0], recorded.open[-1]) == (100, 0), "of the others nothing is recorded"
+    retried = run(Retry(Adaptive(AdaptiveOptions(), 8, groups), 500, 16, [2]), fails, 8)
+    assert retried.open[-1] == 0
+    assert retried.count(1).total() == 2 * len(retried.count(0))
+
+
+def test_what_was_refused_is_tried_again_only_in_other_words() -> None:
+    def world(draw: Draw) -> Result:
+        refused = {0: draw.variant != 2, 1: True, 2: draw.sample == 0, 3: False}[draw.task]
+        return Result(None) if refused else Result(Outcome.WRONG, 10)
+
+    for inner in (Fixed([2] * 4), Adaptive(AdaptiveOptions(max_samples=2, hopeless=0.0), 2, [0] * 4)):
+        made = run(Retry(inner, 4, 2, [1, 2, 1], reworded=[2]), world).made
+        tried = {task: [draw.variant for draw in made if draw.task == task and draw.variant] for task in range(4)}
+        assert tried[0] == tried[1] == [2, 2]
+        assert tried[3] == [1, 2, 2, 3]
+        # One sample that another engine of a mix refused says nothing of the prompt, where others were made.
+        assert tried[2] == ([1, 2, 2, 3] if isinstance(inner, Fixed) else [2, 2])
 
 
 def test_retry_tries_what_failed_with_each_variant_until_one_succeeds() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tracemill.core.errors import InputError
-from tracemill.factory.actors import HostMaker
 from tracemill.factory.engines.vllm import VllmOptions, control_tokens
 from tracemill.factory.engines.vllm_arguments import check_arguments, known_arguments
+from tracemill.factory.ray_host import HostMaker
 
 pytestmark = pytest.mark.skipif(not known_arguments(), reason="vLLM is not installed")
 

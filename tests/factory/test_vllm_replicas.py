@@ -43,6 +43,7 @@ async def test_of_two_replicas_one_is_killed_and_nothing_is_lost() -> None:
         str(model_folder("smollm2-135m", settings().cache)), max_num_seqs=4, extra={"max_model_len": 512}
     )
     async with open_pool(options, None, 0, replicas=2, health=Health(first_s=0.1)) as pool:
+        pool.grow()
         async with asyncio.timeout(400):
             await pool.changed(12)
         running = asyncio.gather(*(pool.complete(request(f"two-{k}")) for k in range(24)))

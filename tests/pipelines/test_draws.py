@@ -24,6 +24,10 @@ class Greedy:
     drawn: dict[int, int] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
 
+    @property
+    def open_prompts(self) -> int:
+        return self.prompts - len(self.settled)
+
     def next(self) -> Draw | None:
         out = {task: count - sum(d.task == task for d, _ in self.told) for task, count in self.drawn.items()}
         free = [task for task in range(self.prompts) if task not in self.settled and not out.get(task)]
@@ -63,7 +67,10 @@ def run(draws: Draws, at_once: int, seed: int) -> list[Draw]:
 def test_the_same_outcomes_give_the_same_samples(at_once: int, seed: int, lookahead: int) -> None:
     alone, many = Greedy(7, 4, lookahead), Greedy(7, 4, lookahead)
     first = run(Draws(alone, lambda draw: None), 1, 0)
-    second = run(Draws(many, lambda draw: None), at_once, seed)
+    draws = Draws(many, lambda draw: None)
+    assert draws.open_prompts == 7
+    second = run(draws, at_once, seed)
+    assert draws.open_prompts == 0
     assert many.told == alone.told
     assert set(second) == set(first)
     assert len(second) == len(set(second))

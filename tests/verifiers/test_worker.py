@@ -68,6 +68,16 @@ def test_a_deadline_counts_cpu_time_and_the_clock_only_in_the_end(pool: Pool) ->
     assert time.monotonic() - started < 5
 
 
+def test_a_process_that_is_killed_costs_no_verdict(pool: Pool, tmp_path: Path) -> None:
+    """The call is made once more; only what dies again has itself to blame."""
+    log = tmp_path / "log"
+    code = (
+        f"import os; open({str(log)!r}, 'a').write('x'); os.path.getsize({str(log)!r}) > 1 or os.kill(os.getpid(), 9)"
+    )
+    pool.call(exec, code, seconds=5)
+    assert log.read_text() == "xx"
+
+
 def test_the_pool_grows_with_the_machine() -> None:
     assert Pool(warm=os.getpid)._size == max(2, (os.cpu_count() or 1) // 2)
 
