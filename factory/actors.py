@@ -32,8 +32,12 @@ async def open_pool(
     idle_s: float = 60.0,
     health: Health = DEFAULT,
     grow_s: float = 5.0,
+    alone: bool = False,
 ) -> AsyncIterator[Pool]:
-    """A pool over Ray actors, with the first of them ready. The others are started after `Pool.grow` was called.
+    """A pool over Ray actors, with the first of them ready.
+
+    The others are started after `Pool.grow` was called, so that another engine of the same job finds room for its
+    first; at once where the job has no other (`alone`).
 
     `gpus` is what each reserves; None reserves one for each device that the engine spans, where the cluster has any.
     `replicas` None takes what room there is (on CPUs one a node), and looks again every `grow_s`; a number starts so
@@ -52,6 +56,8 @@ async def open_pool(
         )
     maker = HostMaker(options, gpus, 0.0 if cluster.is_own() else idle_s, elastic=replicas is None)
     pool = Pool(health)
+    if alone:
+        pool.grow()
     growing = None
     try:
         if replicas is None:

@@ -88,8 +88,10 @@ async def open_makers(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Mak
     generate = plan.recipe.generate
     async with AsyncExitStack() as stack:
         makers = []
+        judge = plan.judge_section
+        alone = not generate.mix and (judge is None or judge.engine != "vllm" or shares_engine(judge, generate))
         for section, where in engine_sections(generate):
-            pool = await stack.enter_async_context(_open(section, settings, where, plan))
+            pool = await stack.enter_async_context(_open(section, settings, where, plan, alone))
             engine: Engine = pool
             if generate.budget is not None:
                 engine = ForcedEngine(pool, _forcing(generate.budget))
@@ -110,9 +112,12 @@ def _forcing(section: BudgetSection) -> BudgetForcing:
 
 @asynccontextmanager
 async def _open(
-    section: EngineSection, settings: Settings, where: str, plan: Plan | None = None
+    section: EngineSection, settings: Settings, where: str, plan: Plan | None = None, alone: bool = False
 ) -> AsyncIterator[Pool]:
-    """The pool of one engine. `plan` is that of the job whose samples it makes; a judge's has none."""
+    """The pool of one engine. `plan` is that of the job whose samples it makes; a judge's has none.
+
+    `alone`: the job has no other engine that needs room; else the caller says when this one may take more of it.
+    """
     place = f"{where}.engine_options"
     async with AsyncExitStack() as stack:
         if section.engine == "replay":
@@ -133,7 +138,8 @@ async def _open(
             from tracemill.factory.actors import open_pool
 
             options = _hosted(section, settings, where, plan)
-            pool = open_pool(options, settings.ray_address, section.gpus, section.replicas, settings.engine_idle_s)
+            idle_s = settings.engine_idle_s
+            pool = open_pool(options, settings.ray_address, section.gpus, section.replicas, idle_s, alone=alone)
         yield await stack.enter_async_context(pool)
 
 
@@ -203,7 +209,9 @@ async def open_judge(
     else:
         opening = _open(section, settings, "judge")
     async with opening as pool:
-        yield await _ready(section, pool, seed)
+        judge = await _ready(section, pool, seed)
+        pool.grow()
+        yield judge
 
 
 async def _ready(section: JudgeSection, engine: Engine, seed: int | None) -> Judge:

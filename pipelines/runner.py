@@ -126,6 +126,8 @@ async def _generate(
     watch.on_stage("loading")
     makers = await engines.enter_async_context(open_makers(plan, settings))
     judge = await engines.enter_async_context(open_plan_judge(plan, settings, makers[0].pool))
+    for maker in makers:
+        maker.pool.grow()  # now that each engine of the job has its first replica
     watch.on_stage("generating")
     made.judge = judge
     try:

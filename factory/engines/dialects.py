@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from tracemill.core.errors import RefusedRequest
+from tracemill.core.errors import RefusedRequest, SetAside
 from tracemill.core.types import Completion, Message, Request
 
 Body = dict[str, Any]
@@ -103,11 +103,11 @@ def completion(request: Request, reply: Mapping[str, Any], opened: bool) -> Comp
     reason = str(choice["finish_reason"])
     message = choice.get("message") or {}
     if message.get("refusal"):
-        raise RefusedRequest(f"the model refused: {one_line(message['refusal'])}")
+        raise SetAside(f"the model refused: {one_line(message['refusal'])}")
     if reason in ("None", "abort", "error"):
         raise ValueError(f"finish_reason {reason!r}")  # it was interrupted: asking again may give another answer
     if reason not in ("stop", "length"):
-        raise RefusedRequest(f"the server ended it with finish_reason {reason!r}")
+        raise SetAside(f"the server ended it with finish_reason {reason!r}")
     text = (message.get("content") or "") if message else choice["text"]
     fields = (message.get("reasoning_content"), message.get("reasoning"))
     reasoning = next((field for field in fields if isinstance(field, str) and field.strip()), None)
