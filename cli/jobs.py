@@ -57,7 +57,7 @@ def _cells(job: Job) -> tuple[str, ...]:
         job.id[:8],
         job.name,
         orders.described(job),
-        _bar(now),
+        _bar(job),
         "" if share is None else f"{share:.1%}",
         speed,
         _eta(now) if is_running else "",
@@ -65,10 +65,13 @@ def _cells(job: Job) -> tuple[str, ...]:
     )
 
 
-def _bar(progress: Mapping[str, Any]) -> str:
+def _bar(job: Job) -> str:
+    """What is made of what may be made; an adaptive job that has finished has made all that it wanted."""
+    progress = job.progress
     if not progress.get("total"):
         return ""
-    share = progress["durable"] / progress["total"]
+    is_whole = job.state is JobState.FINISHED and not job.harvested
+    share = 1.0 if is_whole else min(1.0, progress["durable"] / progress["total"])
     filled = int(share * BAR)
     return "█" * filled + "░" * (BAR - filled) + f" {int(share * 100):>3}%"
 

@@ -71,13 +71,25 @@ class _Display(Bar):
 
 def _plain_lines() -> Watch:
     last = 0.0
+    unsaid: Progress | None = None
+    away: dict[str, str] = {}
+
+    def say(progress: Progress) -> None:
+        nonlocal last, unsaid
+        last, unsaid = time.monotonic(), None
+        typer.echo(f"  {progress.durable:,}/{progress.total:,} samples  {figures(progress)}")
 
     def on_progress(progress: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= LINE_EVERY_S or progress.durable == progress.total:
-            last = now
-            typer.echo(f"  {progress.durable:,}/{progress.total:,} samples  {figures(progress)}")
+        nonlocal unsaid
+        unsaid = progress
+        for one in (replica for pool in progress.engines for replica in pool.replicas):
+            told = away.pop(one.name, "")
+            if one.state in (ReplicaState.RESTARTING, ReplicaState.GONE):
+                away[one.name] = line = replica_line(one)
+                if not told:
+                    typer.echo(f"  {line}")
+        if time.monotonic() - last >= LINE_EVERY_S or progress.durable == progress.total:
+            say(progress)
 
     def on_checking(done: int, total: int) -> None:
         nonlocal last
@@ -87,6 +99,8 @@ def _plain_lines() -> Watch:
             typer.echo(f"  {done:,}/{total:,} references")
 
     def on_stage(stage: str) -> None:
+        if unsaid is not None:
+            say(unsaid)
         typer.echo(f"{STAGES[stage]} …")
 
     return Watch(on_stage, on_progress, on_checking, lambda found: _print_check(found, Console(soft_wrap=True)))
@@ -104,12 +118,14 @@ def figures(progress: Progress) -> str:
     parts = [f"{progress.tokens_per_s:,.0f} tokens/s", f"{progress.correct:,} correct{of} ({share:.1%})"]
     if progress.tokens_per_correct is not None:
         gpu = progress.gpu_seconds_per_correct
-        parts.append(f"{progress.tokens_per_correct:,.0f} tokens" + (f", {gpu:,.2g} GPU-s" if gpu else "") + " each")
+        parts.append(
+            f"{progress.tokens_per_correct:,.0f} tokens" + (f", {gpu:,.2g} GPU-s" if gpu else "") + " a correct one"
+        )
     ready = [one for pool in progress.engines for one in pool.replicas if one.state is ReplicaState.READY]
     if ready:
         busy, queues = sum(one.busy_share for one in ready) / len(ready), progress.queues
         parts.append(f"engines {busy:.0%} busy")
-        parts.append(f"{queues.asked:,} asked, {queues.judging:,} judged, {queues.recording:,} stored")
+        parts.append(f"waiting: {queues.asked:,} engine, {queues.judging:,} verdict, {queues.recording:,} disk")
     if progress.eta is not None:
         eta = progress.eta
         parts.append(f"ETA {interval(eta.expected, eta.low, None if math.isinf(eta.high) else eta.high)}")

@@ -12,8 +12,10 @@ import typer
 from tracemill.cli.corpus import CorpusOption, settings_with
 from tracemill.core.errors import Stopped, TracemillError
 from tracemill.core.settings import Settings
+from tracemill.factory.strategies.adaptive import most_samples
 from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.engines import check_model
 from tracemill.pipelines.jobs import JobState, JobStore
 from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.recipe import FileSource, Recipe
@@ -31,6 +33,7 @@ def run(
     """Run a recipe. Run again, it goes on where it stopped."""
     here = settings_with(corpus)
     plan = make_plan(from_anywhere(recipes.load(recipe)))
+    check_model(plan, here)
     store = JobStore(here.jobs_url)
     orders.submit(plan.job_id, plan.recipe, "command", here, store)
     run_here(plan, here, store, again=f"tracemill run {recipe}", harvest=harvest)
@@ -60,7 +63,10 @@ def run_here(plan: Plan, here: Settings, store: JobStore, again: str, harvest: b
 
 def _most(plan: Plan) -> str:
     """Samples a prompt; of a recording some may have fewer."""
-    samples = plan.recipe.generate.samples
+    generate = plan.recipe.generate
+    samples = generate.samples
+    if generate.adaptive is not None:
+        return f"up to {most_samples(generate.adaptive, samples)}"
     return f"{samples}" if plan.samples == len(plan.tasks) * samples else f"up to {samples}"
 
 
@@ -91,7 +97,9 @@ def _kept(plan: Plan, store: JobStore) -> str:
 
 def _command(plan: Plan, ending: Ending, again: str) -> str:
     """What goes on with a job that was ordered to stop; `resume` does not take a cancelled one."""
-    return f"tracemill resume {plan.job_id[:8]}" if ending.state is JobState.PAUSED else again
+    if ending.state is JobState.PAUSED:
+        return f"tracemill resume {plan.job_id[:8]}"
+    return again if again.startswith("tracemill run") else "run its recipe again"
 
 
 def _print_result(plan: Plan, result: Result) -> None:

@@ -37,4 +37,17 @@ def configured(
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}.{place}: {first['msg']}, got {first['input']!r}") from error
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        raise InputError(f"{where}.{place}: {plainly(first['type'], first['msg'])}{got}") from error
+
+
+def plainly(kind: str, message: str) -> str:
+    """Pydantic's message in the words of who writes YAML."""
+    words = {
+        "tuple_type": "must be a list, [a, b]",
+        "list_type": "must be a list, [a, b]",
+        "dict_type": "must be a mapping, {key: value}",
+        "model_type": "must be a mapping, {key: value}",
+        "missing": "is required",
+    }
+    return words.get(kind, message)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from tracemill.core.errors import EngineError, RefusedRequest
+from tracemill.core.errors import EngineError, InputError, RefusedRequest
 from tracemill.core.ids import content_id
 from tracemill.core.options import configured
 from tracemill.core.settings import Settings
@@ -31,6 +31,8 @@ from tracemill.pipelines.recipe import JudgeSection
 from tracemill.pipelines.recorded import open_recording
 from tracemill.verifiers.judge import Judge
 
+NO_GPU = "generate.gpu_seconds: no engine of this job holds a GPU; leave it out"
+
 
 def check_model(plan: Plan, settings: Settings) -> None:
     """Raises SetupError or InputError where an engine of the recipe is not to be had. Quick: loads nothing."""
@@ -39,6 +41,8 @@ def check_model(plan: Plan, settings: Settings) -> None:
         sections.append((plan.judge_section, "judge"))
     if plan.recipe.generate.budget is not None:
         _forcing(plan.recipe.generate.budget)
+    if plan.recipe.generate.gpu_seconds is not None and all(one.engine != "vllm" for one, _ in sections):
+        raise InputError(NO_GPU)
     for section, where in sections:
         place = f"{where}.engine_options"
         if section.engine == "vllm":
@@ -97,6 +101,10 @@ async def open_makers(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Mak
                 engine = ForcedEngine(pool, _forcing(generate.budget))
             thinking = section.thinking if isinstance(section, MixSection) else None
             makers.append(Maker(pool, engine, section.model_name, section.weight, thinking))
+        if generate.gpu_seconds is not None and not any(
+            replica.gpus for maker in makers for replica in maker.pool.figures().replicas
+        ):
+            raise InputError(NO_GPU)
         yield tuple(makers)
 
 
@@ -162,6 +170,8 @@ def _fake(section: EngineSection, place: str) -> FakeOptions:
 def _server(section: EngineSection, place: str) -> OpenAIOptions:
     """How the server of an `openai` engine is reached. Raises InputError."""
     given = {"model": section.model, "concurrency": section.concurrency}
+    if "base_url" not in section.engine_options:
+        raise InputError(f"{place}.base_url: name the server, for example http://localhost:8000/v1")
     return configured(OpenAIOptions, section.engine_options, place, "openai", given)
 
 

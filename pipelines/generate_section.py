@@ -15,6 +15,8 @@ from tracemill.factory.strategies.adaptive import most_samples
 from tracemill.factory.strategies.options import AdaptiveOptions
 from tracemill.pipelines.section import Section, short_form
 
+STRATEGIES = ("fixed", "adaptive")
+
 
 class EngineSection(Section):
     """One engine and where it runs; `concurrency`, `gpus` and `replicas` are no part of a job's identity."""
@@ -35,7 +37,12 @@ class EngineSection(Section):
 
         Nor may a recorded one pass for the default model's; where the recording says what wrote it, that counts.
         """
-        return {"fake": "fake", "replay": UNKNOWN_MODEL}.get(self.engine, self.model)
+        if self.engine == "replay":
+            return UNKNOWN_MODEL
+        if self.engine == "fake":  # so that a mix can be tried
+            is_unnamed = self.model in ("", EngineSection.model_fields["model"].default)
+            return "fake" if is_unnamed else f"fake:{self.model}"
+        return self.model
 
 
 class MixSection(EngineSection):
@@ -87,8 +94,15 @@ class BudgetSection(Section):
 class StrategySection(Section):
     """How many samples a prompt gets; in YAML `fixed`, or `adaptive: {option: value}`."""
 
-    name: Literal["fixed", "adaptive"]
+    name: str = Field(description="fixed or adaptive")
     options: dict[str, Any] = Field({}, description="the strategy's own options")
+
+    @model_validator(mode="after")
+    def _known(self) -> StrategySection:
+        if self.name not in STRATEGIES:
+            hint = nearest(self.name, STRATEGIES)
+            raise PydanticCustomError("strategy", f"unknown strategy {self.name!r}{hint}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from tracemill.core.errors import EngineError, InputError, RefusedRequest
+from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.types import Outcome, Request, Trace, Verdict
 from tracemill.factory.strategies.strategy import Draw, Result
 from tracemill.pipelines.draws import Draws
@@ -71,8 +71,11 @@ class Generation:
     _new: int = 0
     _counts: Counter[str] = field(default_factory=Counter)
     _refused: Counter[str] = field(default_factory=Counter)
+    _examples: dict[str, str] = field(default_factory=dict)
+    """The first of those reasons that differ in numbers only (lengths, ports)."""
     _pace: Pace = field(default_factory=Pace)
     _started: float = 0.0
+    _line: Line | None = None
     _is_spent: bool = False
     """The GPU-seconds of this run are used up: nothing more is drawn."""
 
@@ -101,7 +104,7 @@ class Generation:
         is_fixed = self.plan.recipe.generate.strategy.name == "fixed"
         left = total - durable - sum(self._refused.values()) if is_fixed else unsettled
         return Progress(
-            total=total,
+            total=max(total, durable),  # retries come on top
             durable=durable,
             new=self._new,
             correct=self._counts["correct"],
@@ -111,7 +114,7 @@ class Generation:
             seconds=seconds,
             prompts=prompts,
             settled=prompts - unsettled,
-            queues=Queues(self._asking.total(), self._line.judging, self._line.recording),
+            queues=Queues(self._asking.total(), *((line.judging, line.recording) if (line := self._line) else (0, 0))),
             engines=tuple(maker.pool.figures() for maker in self._makers),
             eta=self._pace.eta(left),
         )
@@ -125,9 +128,6 @@ class Generation:
         self._started = time.monotonic()
         self._makers = makers
         self._held = [deque() for _ in makers]
-        limit = self.plan.recipe.generate.gpu_seconds
-        if limit is not None and not any(one.gpus for maker in makers for one in maker.pool.figures().replicas):
-            raise InputError("generate.gpu_seconds: no engine of this job holds a GPU; leave it out")
         if judge is not None:
             self.plan = self.plan.with_judge(judge)
         section = self.plan.judge_section
@@ -135,12 +135,12 @@ class Generation:
         threads = THREADS if section is None else max(THREADS, section.concurrency)
         self._changed = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line = Line(self._judged, self.ledger, threads, self._count, self._fail)
-        asking = asyncio.create_task(self._ask_all())
+        line = self._line = Line(self._judged, self.ledger, threads, self._count, self._fail)
+        asking = asyncio.create_task(self._ask_all(line))
         try:
             await asyncio.wait((asking, self._failure), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _uninterrupted(self._finish(asking))
+            await _uninterrupted(_finish(asking, line))
         error = None if asking.cancelled() else asking.exception()
         if error is not None:
             self._fail(error)
@@ -150,17 +150,11 @@ class Generation:
             raise EngineError(f"the engine refused every request: {next(iter(self._refused))}")
         return self.progress()
 
-    async def _finish(self, asking: asyncio.Task[None]) -> None:
-        """Ask no more, and make durable what the engines have finished: it is paid for."""
-        asking.cancel()  # nothing happens where it is done
-        await asyncio.gather(asking, return_exceptions=True)
-        await self._line.close()
-
-    async def _ask_all(self) -> None:
+    async def _ask_all(self, line: Line) -> None:
         """Ask until nothing is left to be drawn and all that was drawn is durable."""
         async with asyncio.TaskGroup() as group:
             while True:
-                self._ask_more(group)
+                self._ask_more(group, line)
                 is_drawn = self._is_spent or (self._next is None and not any(self._held))
                 if is_drawn and not self._asking.total() + self._open:
                     return
@@ -171,7 +165,7 @@ class Generation:
                     self._report()  # also while nothing is finished, or no replica is there
                 self._changed.clear()
 
-    def _ask_more(self, group: asyncio.TaskGroup) -> None:
+    def _ask_more(self, group: asyncio.TaskGroup, line: Line) -> None:
         """Ask for so much that no engine runs dry, unless verdicts or the ledger lag behind."""
         limit = self.plan.recipe.generate.gpu_seconds
         if limit is not None and sum(maker.pool.figures().gpu_seconds for maker in self._makers) >= limit:
@@ -181,7 +175,7 @@ class Generation:
         wanted = [maker.pool.wanted for maker in self._makers]
         for at, held in enumerate(self._held):
             while held and self._has_room(wanted, at):
-                self._start(group, held.popleft(), at)
+                self._start(group, line, held.popleft(), at)
         if self._next is None:
             self._next = self._draws.next()
         # What another engine of the mix is to make waits for it, while those that have room go on.
@@ -191,7 +185,7 @@ class Generation:
             draw = self._next
             at = pick(self._makers, self.plan.recipe.generate.seed, self.plan.tasks.id(draw.task), draw.sample)
             if self._has_room(wanted, at):
-                self._start(group, draw, at)
+                self._start(group, line, draw, at)
             else:
                 self._held[at].append(draw)
             self._next = self._draws.next()
@@ -203,11 +197,11 @@ class Generation:
     def _has_room(self, wanted: Sequence[int], at: int) -> bool:
         return self._asking[at] < wanted[at] and self._open < 4 * sum(wanted)
 
-    def _start(self, group: asyncio.TaskGroup, draw: Draw, at: int) -> None:
+    def _start(self, group: asyncio.TaskGroup, line: Line, draw: Draw, at: int) -> None:
         self._asking[at] += 1
-        group.create_task(self._ask(draw, at))
+        group.create_task(self._ask(draw, at, line))
 
-    async def _ask(self, draw: Draw, at: int) -> None:
+    async def _ask(self, draw: Draw, at: int, line: Line) -> None:
         maker = self._makers[at]
         try:
             task = self.plan.tasks[draw.task]
@@ -215,13 +209,14 @@ class Generation:
             request = request_of(self.plan, draw, task.prompt, thinking)
             done = await maker.engine.complete(request)
         except RefusedRequest as error:
-            self._refused[_without_numbers(str(error))] += 1
+            reason = _without_numbers(str(error))
+            self._refused[self._examples.setdefault(reason, str(error))] += 1
             self._draws.done(draw, Result(None))
         else:
             if draw.variant:
                 done = replace(done, interventions=(*done.interventions, f"retry:{draw.variant}"))
             self._open += 1
-            self._line.put(Made(draw, request, done, done.model or maker.model, task.prompt, thinking))
+            line.put(Made(draw, request, done, done.model or maker.model, task.prompt, thinking))
         finally:
             self._asking[at] -= 1
             self._changed.set()
@@ -270,6 +265,13 @@ class Generation:
         """The first failure ends the run."""
         if not self._failure.done():
             self._failure.set_exception(error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error)
+
+
+async def _finish(asking: asyncio.Task[None], line: Line) -> None:
+    """Ask no more, and make durable what the engines have finished: it is paid for."""
+    asking.cancel()  # nothing happens where it is done
+    await asyncio.gather(asking, return_exceptions=True)
+    await line.close()
 
 
 async def _uninterrupted(ending: Coroutine[Any, Any, None]) -> None:

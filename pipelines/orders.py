@@ -116,10 +116,10 @@ def _check(order: Order, job: Job) -> None:
     elif job.requested is Order.PAUSE or (job.state is JobState.FINISHED and job.harvested):
         takes.append(Order.RESUME)
     if order not in takes:
-        can = ", ".join(takes) if takes else "nothing"
+        can = f"it can {', '.join(takes)}" if takes else "nothing is left to do"
         is_over = job.state not in ACTIVE and Order.RESUME not in takes
-        also = "; submitted again, it goes on with what is missing" if is_over else ""
-        raise Conflict(f"job {_named(job)} is {described(job)}: it cannot {order}, it can {can}{also}")
+        also = "; run or submitted again, it goes on with what is missing" if is_over else ""
+        raise Conflict(f"job {_named(job)} is {described(job)}: it cannot {order}, {can}{also}")
 
 
 def described(job: Job) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tracemill.core.errors import InputError, nearest
+from tracemill.core.options import plainly
 from tracemill.corpus.selection import Selection
 from tracemill.pipelines.generate_section import EngineSection, GenerateSection
 from tracemill.pipelines.recording_section import RecordingSource
@@ -184,7 +185,9 @@ def parse(data: Any, origin: str = "recipe") -> Recipe:
         others = sum(1 for other in errors[1:] if other["loc"] != first["loc"][: len(other["loc"])])
         more = f" (and {others} more)" if others else ""
         got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
-        raise InputError(f"{origin}: {place + ': ' if place else ''}{first['msg']}{got}{more}") from error
+        raise InputError(
+            f"{origin}: {place + ': ' if place else ''}{plainly(first['type'], first['msg'])}{got}{more}"
+        ) from error
 
 
 def _field_path(loc: tuple[int | str, ...]) -> str:

@@ -60,7 +60,8 @@ async def run_stored(
             job = store.start(plan.job_id, plan.recipe, runner, str(settings.corpus))
             if job is None:
                 return Ending(_state(store, plan.job_id), None, None)
-            return await _Run(plan, settings, watch, store, corpus, ledger, job.totals).recorded(harvest)
+            earlier = await asyncio.to_thread(_truly, job.totals, ledger)
+            return await _Run(plan, settings, watch, store, corpus, ledger, earlier).recorded(harvest)
     except asyncio.CancelledError:
         store.move(plan.job_id, [JobState.QUEUED], JobState.STOPPED)
         raise
@@ -69,6 +70,15 @@ async def run_stored(
     except Exception as error:
         store.move(plan.job_id, [JobState.QUEUED], JobState.FAILED, reason_of(error))
         raise
+
+
+def _truly(totals: Totals, ledger: Ledger) -> Totals:
+    """With the samples that are durable: a run that was killed had not come to say all that it had made."""
+    samples = correct = tokens = 0
+    for row in ledger.outcomes():
+        samples, correct = samples + 1, correct + (row["outcome"] == "correct")
+        tokens += row["tokens"]
+    return replace(totals, samples=samples, correct=correct, completion_tokens=tokens)
 
 
 def reason_of(error: Exception) -> str:

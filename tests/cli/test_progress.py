@@ -27,14 +27,14 @@ def progress(**more: object) -> Progress:
 
 
 def test_figures_say_what_they_count() -> None:
-    assert figures(progress()) == "100 tokens/s  10 correct (25.0%)  80 tokens each"
+    assert figures(progress()) == "100 tokens/s  10 correct (25.0%)  80 tokens a correct one"
     resumed = progress(durable=90, eta=Eta(1.0, 2.0, 4.0))
-    assert figures(resumed) == "100 tokens/s  10 correct of 40 new (25.0%)  80 tokens each  ETA 2s (1s to 4s)"
+    assert figures(resumed) == "100 tokens/s  10 correct of 40 new (25.0%)  80 tokens a correct one  ETA 2s (1s to 4s)"
     pool = PoolFigures((replica(), replica(ReplicaState.RESTARTING)), 0, 0, 0)
     loaded = figures(progress(engines=(pool,), queues=Queues(64, 3, 1), eta=Eta(60.0, 90.0, math.inf)))
     assert loaded == (
-        "100 tokens/s  10 correct (25.0%)  80 tokens, 2 GPU-s each  engines 97% busy  "
-        "64 asked, 3 judged, 1 stored  ETA 1m30s (1m00s to ?)"
+        "100 tokens/s  10 correct (25.0%)  80 tokens, 2 GPU-s a correct one  engines 97% busy  "
+        "waiting: 64 engine, 3 verdict, 1 disk  ETA 1m30s (1m00s to ?)"
     )
     assert figures(progress(new=0, correct=0)) == "100 tokens/s  0 correct of 0 new (0.0%)"
 

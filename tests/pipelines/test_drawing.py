@@ -139,9 +139,9 @@ async def test_an_engine_of_a_mix_that_is_away_does_not_hold_up_the_others(sums:
     assert len(ledger.samples) == 400
 
 
-async def test_gpu_seconds_without_gpus_are_refused(sums: Sums, memory_ledger: Any, generate: Generate) -> None:
+def test_gpu_seconds_without_gpus_are_refused(sums: Sums) -> None:
     with pytest.raises(InputError, match="no engine of this job holds a GPU"):
-        await generate(Generation(sums(gpu_seconds=1), memory_ledger()), FakeEngine())
+        check_model(sums(gpu_seconds=1), settings())
 
 
 async def test_nothing_is_drawn_once_the_gpu_seconds_are_spent(sums: Sums, memory_ledger: Any) -> None:

@@ -81,13 +81,21 @@ def test_an_order_to_a_job_that_nobody_runs(
 @pytest.mark.parametrize(
     ("order", "state", "message"),
     [
-        (Do.PAUSE, S.FINISHED, "is finished: it cannot pause, it can nothing; submitted again, it goes on"),
-        (Do.RESUME, S.FINISHED, "is finished: it cannot resume, it can nothing; submitted again, it goes on"),
-        (Do.HARVEST, S.FINISHED, "is finished: it cannot harvest, it can nothing"),
-        (Do.CANCEL, S.FINISHED, "is finished: it cannot cancel, it can nothing"),
+        (
+            Do.PAUSE,
+            S.FINISHED,
+            "is finished: it cannot pause, nothing is left to do; run or submitted again, it goes on",
+        ),
+        (
+            Do.RESUME,
+            S.FINISHED,
+            "is finished: it cannot resume, nothing is left to do; run or submitted again, it goes on",
+        ),
+        (Do.HARVEST, S.FINISHED, "is finished: it cannot harvest, nothing is left to do"),
+        (Do.CANCEL, S.FINISHED, "is finished: it cannot cancel, nothing is left to do"),
         (Do.PAUSE, S.STOPPED, r"is stopped: it cannot pause, it can resume, cancel, harvest$"),
-        (Do.PAUSE, S.CANCELLED, "is cancelled: it cannot pause, it can harvest; submitted again, it goes on"),
-        (Do.RESUME, S.CANCELLED, "is cancelled: it cannot resume, it can harvest; submitted again, it goes on"),
+        (Do.PAUSE, S.CANCELLED, "is cancelled: it cannot pause, it can harvest; run or submitted again, it goes on"),
+        (Do.RESUME, S.CANCELLED, "is cancelled: it cannot resume, it can harvest; run or submitted again, it goes on"),
     ],
 )
 def test_an_order_that_a_state_forbids_says_what_it_takes(

@@ -59,7 +59,7 @@ def test_short_and_long_forms_of_filters_are_the_same() -> None:
             changed(generate={"engine_options": {"seed": 1}}),
             r"^recipe: generate: engine_options\.seed is set by generate\.seed",
         ),
-        ({"name": "x"}, r"^recipe: prompts: Field required"),
+        ({"name": "x"}, r"^recipe: prompts: is required"),
         (["name"], r"^recipe: a recipe is a mapping with the keys name, description, prompts"),
     ],
 )
