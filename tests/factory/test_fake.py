@@ -53,7 +53,7 @@ async def test_what_was_answered_is_logged_by_all_engines_that_share_a_file(tmp_
         await engine.complete(request(name))
     lines = [line.split() for line in (tmp_path / "answered.txt").read_text().splitlines()]
     assert [one for one, _ in lines] == ["a", "b", "a"]
-    assert all(started - 0.001 <= float(at) <= time.time() for _, at in lines)
+    assert all(started - 0.01 <= float(at) <= time.time() + 0.01 for _, at in lines), "rounded to a thousandth"
 
 
 @pytest.mark.parametrize("name", MARKUPS)
