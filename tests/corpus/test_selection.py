@@ -216,7 +216,7 @@ def test_a_changed_label_alone_is_a_new_version(corpus: Corpus, build: Any) -> N
     assert stored.sort_by("version").column("label").to_pylist() == [None, "0"]
 
 
-def test_a_version_whose_rows_break_off_is_not_written(corpus: Corpus) -> None:
+def test_a_version_whose_rows_break_off_is_not_written(local: Corpus) -> None:
     """They flow from DuckDB, so that the last may fail when the first are on the disk."""
 
     class Breaking:
@@ -230,8 +230,8 @@ def test_a_version_whose_rows_break_off_is_not_written(corpus: Corpus) -> None:
             raise OSError("no space left on device")
 
     with pytest.raises(CorpusError, match="no space left"):
-        corpus.append("datasets", Breaking(), "dataset/set", 1)
-    assert corpus.rows("SELECT count(*) AS n FROM datasets", {}) == [{"n": 0}]
+        local.append("datasets", Breaking(), "dataset/set", 1)
+    assert local.rows("SELECT count(*) AS n FROM datasets", {}) == [{"n": 0}]
 
 
 def test_what_does_not_fit_spills_where_no_other_machine_does(local: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
