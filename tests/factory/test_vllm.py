@@ -93,7 +93,7 @@ async def test_log_probabilities_are_those_of_the_tokens(engine: Pool) -> None:
 async def test_figures_come_from_the_engine_and_its_prefix_cache_works(engine: Pool) -> None:
     await asyncio.sleep(2)  # what the tests before have made is counted by then
     before = engine.figures().replicas[0]
-    running = asyncio.gather(*(engine.complete(request(f"figures-{k}", max_tokens=24)) for k in range(24)))
+    running = asyncio.gather(*(engine.complete(request(f"figures-{k}", max_tokens=48)) for k in range(64)))
     seen = []
     while not running.done():
         await asyncio.sleep(0.2)
@@ -103,11 +103,11 @@ async def test_figures_come_from_the_engine_and_its_prefix_cache_works(engine: P
     after = engine.figures().replicas[0]
     assert after.completion_tokens - before.completion_tokens == sum(one.completion_tokens for one in done)
     assert after.prompt_tokens - before.prompt_tokens == sum(one.prompt_tokens for one in done)
-    assert max(one.running for one in seen) == 16
+    assert 12 <= max(one.running for one in seen) <= 16, "seen once a second"
     assert max(one.waiting for one in seen) > 0
-    assert max(one.busy_share for one in seen) > 0.5
+    assert max(one.busy_share for one in seen) > 0.2, "of the last ten seconds"
     assert max(one.completion_tokens_per_s for one in seen) > 0
-    assert after.cached_share > 0.3, "24 samples of one prompt share its prefix"
+    assert after.cached_share > 0.3, "64 samples of one prompt share its prefix"
     assert (after.running, after.waiting) == (0, 0)
 
 
