@@ -14,10 +14,8 @@ Ends with one line of JSON.
 from __future__ import annotations
 
 import argparse
-import gzip
 import heapq
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -26,47 +24,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from recorded.jobs import FOLDER, RECORDED, SAMPLES, SKIPPED, Job, read, shuffled
 
 from tracemill.core.types import Outcome
 from tracemill.factory.strategies.adaptive import Adaptive
 from tracemill.factory.strategies.options import AdaptiveOptions
-from tracemill.factory.strategies.strategy import Draw, Result, Strategy
+from tracemill.factory.strategies.strategy import Draw, Strategy
 from tracemill.pipelines.draws import Draws
 
-BESIDE = Path(__file__).parents[2] / "shared" / "data"
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "adaptive.svg"
-RECORDED = 13
-SAMPLES = 8
-"""Samples a prompt of the `fixed` run that the figures compare with."""
 SLOTS, LONGEST = 64, 2048
 """Sequences that an imagined engine decodes at once, and its longest sample in tokens (the record's mean is 300)."""
 NO_LIMIT = AdaptiveOptions(max_samples=RECORDED, hopeless=0.0, budget_tokens=10**12)
 """Goes on to the last sample, so that one run shows every budget: a smaller one is its beginning."""
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Recorded samples in the order in which they are drawn: prompts by samples."""
-
-    right: NDArray[np.bool_]
-    tokens: NDArray[np.int64]
-    groups: list[int]
-
-    def result(self, draw: Draw) -> Result:
-        is_right = bool(self.right[draw.task, draw.sample])
-        return Result(Outcome.CORRECT if is_right else Outcome.WRONG, int(self.tokens[draw.task, draw.sample]))
-
-    def covered(self, samples: int, wanted: int) -> int:
-        """Prompts with so many correct among the first `samples`."""
-        return int((self.right[:, :samples].sum(1) >= wanted).sum())
-
-    def cost(self, samples: int) -> int:
-        return int(self.tokens[:, :samples].sum())
-
-    def without_groups(self) -> Job:
-        return replace(self, groups=[0] * len(self.groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +51,6 @@ class Run:
     """Prompts known to be covered at each draw."""
     out: float
     """Mean number of draws out at a time."""
-
-
-def read(folder: Path) -> Job:
-    """All questions with 13 completions, in the file's order."""
-    found: dict[tuple[str, str], list[tuple[bool, int]]] = {}
-    with gzip.open(folder / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
-        for row in map(json.loads, lines):
-            found.setdefault((row["task"], row["question"]), []).extend(
-                ((one["score"] or 0) >= 1, max(1, len(one["text"] or "") // 4)) for one in row["completions"]
-            )
-    whole = {key: samples for key, samples in found.items() if len(samples) == RECORDED}
-    families = {task: at for at, task in enumerate(sorted({task for task, _ in whole}))}
-    samples = np.array(list(whole.values()))
-    return Job(samples[:, :, 0] == 1, samples[:, :, 1], [families[task] for task, _ in whole])
-
-
-def shuffled(job: Job, half: int, seed: int) -> Job:
-    """Every second question, in a seeded order, each with its samples in a seeded order."""
-    dice = np.random.default_rng(seed)
-    questions = dice.permutation(np.arange(half, len(job.groups), 2))
-    order = dice.permuted(np.tile(np.arange(RECORDED), (len(questions), 1)), axis=1)
-    right = np.take_along_axis(job.right[questions], order, 1)
-    tokens = np.take_along_axis(job.tokens[questions], order, 1)
-    return Job(right, tokens, [job.groups[at] for at in questions])
 
 
 def replay(job: Job, strategy: Strategy, wanted: int, blind: bool = False, enough: int = 10**9) -> Run:
@@ -256,11 +204,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seeds, the figures alone, as CI runs it")
     parser.add_argument("--tuning", action="store_true", help="figures of the half that constants were chosen on")
     arguments = parser.parse_args()
-    folder = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
-    if not folder.is_dir():
-        print(json.dumps({"skipped": f"no recorded completions at {folder} (set TRACEMILL_TEST_DATA)"}))
+    if not FOLDER.is_dir():
+        print(SKIPPED)
         return
-    job = read(folder)
+    job = read()
     jobs = [shuffled(job, 0 if arguments.tuning else 1, seed) for seed in range(2 if arguments.quick else 8)]
     found = figures(jobs)
     if not arguments.quick:

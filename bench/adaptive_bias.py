@@ -9,25 +9,19 @@ lookahead allows (`pipelines.draws`). Ends with one line of JSON: the covered pr
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from recorded.jobs import FOLDER, RECORDED, SAMPLES, SKIPPED, Job, read, shuffled
 
-from tracemill.core.types import Outcome
 from tracemill.factory.strategies.adaptive import Adaptive
 from tracemill.factory.strategies.options import AdaptiveOptions
 from tracemill.factory.strategies.strategy import Draw, Result
 from tracemill.pipelines.draws import Draws
 
-BESIDE = Path(__file__).parents[2] / "shared" / "data"
-RECORDED = 13
-SAMPLES = 8
 ALL = AdaptiveOptions(max_samples=RECORDED, hopeless=0.0, budget_tokens=10**12)
 WINDOW = (0.1, 0.9)
 HEADS = (
@@ -40,18 +34,6 @@ HEADS = (
     "easy, all traces",
 )
 Window = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Recorded samples in the order in which they are drawn: prompts by samples."""
-
-    right: NDArray[np.bool_]
-    tokens: NDArray[np.int64]
-    groups: list[int]
-
-    def cost(self, samples: int) -> int:
-        return int(self.tokens[:, :samples].sum())
 
 
 @dataclass
@@ -70,37 +52,13 @@ class Replay:
         self._right = [0] * len(self.job.groups)
 
     def __call__(self, draw: Draw) -> Result:
-        right, tokens = bool(self.job.right[draw.task, draw.sample]), int(self.job.tokens[draw.task, draw.sample])
+        result, right = self.job.result(draw), bool(self.job.right[draw.task, draw.sample])
         self.drawn[draw.task] += 1
         self._right[draw.task] += right
-        self.spent.append(tokens + (self.spent[-1] if self.spent else 0))
+        self.spent.append(result.tokens + (self.spent[-1] if self.spent else 0))
         is_new = right and self._right[draw.task] == self.wanted
         self.covered.append(is_new + (self.covered[-1] if self.covered else 0))
-        return Result(Outcome.CORRECT if right else Outcome.WRONG, tokens)
-
-
-def read(folder: Path) -> Job:
-    """Every second question of those with 13 completions."""
-    found: dict[tuple[str, str], list[tuple[bool, int]]] = {}
-    with gzip.open(folder / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
-        for row in map(json.loads, lines):
-            found.setdefault((row["task"], row["question"]), []).extend(
-                ((one["score"] or 0) >= 1, max(1, len(one["text"] or "") // 4)) for one in row["completions"]
-            )
-    whole = [(task, samples) for (task, _), samples in found.items() if len(samples) == RECORDED][1::2]
-    families = {task: at for at, task in enumerate(sorted({task for task, _ in whole}))}
-    samples = np.array([samples for _, samples in whole])
-    return Job(samples[:, :, 0] == 1, samples[:, :, 1], [families[task] for task, _ in whole])
-
-
-def shuffled(job: Job, seed: int) -> Job:
-    """Questions in a seeded order, each with its samples in a seeded order."""
-    dice = np.random.default_rng(seed)
-    questions = dice.permutation(len(job.groups))
-    order = dice.permuted(np.tile(np.arange(RECORDED), (len(questions), 1)), axis=1)
-    right = np.take_along_axis(job.right[questions], order, 1)
-    tokens = np.take_along_axis(job.tokens[questions], order, 1)
-    return Job(right, tokens, [job.groups[at] for at in questions])
+        return result
 
 
 def run(job: Job, options: AdaptiveOptions, window: Window = (0.0, 1.0)) -> Replay:
@@ -202,12 +160,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed, one correct sample, as CI runs it")
     quick = parser.parse_args().quick
-    folder = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
-    if not folder.is_dir():
-        print(json.dumps({"skipped": f"no recorded completions at {folder} (set TRACEMILL_TEST_DATA)"}))
+    if not FOLDER.is_dir():
+        print(SKIPPED)
         return
-    whole = read(folder)
-    jobs = [shuffled(whole, seed) for seed in range(1 if quick else 3)]
+    whole = read()
+    jobs = [shuffled(whole, 1, seed) for seed in range(1 if quick else 3)]
     rates = whole_runs(jobs, 1)
     if not quick:
         whole_runs(jobs, 2)

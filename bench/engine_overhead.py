@@ -37,10 +37,12 @@ from tracemill.corpus.ledger import Ledger
 from tracemill.corpus.store import Corpus
 from tracemill.factory.engines.vllm import VllmOptions
 from tracemill.factory.models import resolve
+from tracemill.factory.strategies.strategy import Draw
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import Maker, open_makers
 from tracemill.pipelines.generation import Generation
 from tracemill.pipelines.plan import Plan, make_plan
+from tracemill.pipelines.requests import request_of
 
 MAP_BATCH = 1000
 """Rows that `datasets.map` hands over together: its default, with which no round here waits for a batch to end."""
@@ -88,20 +90,13 @@ async def run_factory(plan: Plan, corpus: Corpus, maker: Maker) -> Round:
     return Round(progress.completion_tokens, seconds, listener.texts)
 
 
-class NoLedger:
-    """Knows of no sample and keeps none."""
-
-    def outcomes(self) -> tuple[()]:
-        return ()
-
-    def record(self, samples: object) -> None:
-        raise NotImplementedError
-
-
 def requests_of(plan: Plan, maker: Maker) -> list[Request]:
-    """What the factory asks for, in its order."""
-    generation = Generation(plan, NoLedger())
-    return [generation.request(draw, maker) for draw in generation.missing()]
+    """What the factory asks for, in its order: the samples of one prompt together."""
+    return [
+        request_of(plan, Draw(place, sample), task.prompt, maker.format_of(task.thinking))
+        for place, task in enumerate(plan.tasks)
+        for sample in range(plan.recipe.generate.samples)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Budget forcing (s1, arXiv 2501.19393, section 3.1): an engine that controls how long the model thinks.
+"""Budget forcing (s1, arXiv 2501.19393): an engine that controls how long the model thinks.
 
 Too short: the closing tag is taken off, "Wait" is put in its place, and the model goes on. Too long: the reasoning is
 closed and the answer opened for it. One request becomes a few calls of the inner engine, each continuing what stands
@@ -33,7 +33,7 @@ class BudgetForcing:
     answer_tokens: int = 512
     """Most generated tokens of the answer. Together with `max_tokens` it replaces `Sampling.max_tokens`."""
     waits: int = 2
-    """How often it is made to go on at most; too often makes it loop (s1, section 4.2: no gain beyond six)."""
+    """How often it is made to go on at most; too often makes it loop (s1 levels off at about six)."""
     wait: str = "Wait"
     """What stands in place of the closing tag then."""
     final: str = "Final Answer:"

@@ -11,12 +11,12 @@ import asyncio
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from tracemill.core.errors import EngineError, RefusedRequest
-from tracemill.core.types import Outcome, Request, Trace, Verdict
+from tracemill.core.types import Outcome, Trace, Verdict
 from tracemill.factory.strategies.strategy import Draw, Result
 from tracemill.pipelines.draws import Draws
 from tracemill.pipelines.durable import Durable
@@ -89,12 +89,6 @@ class Generation:
     def is_complete(self) -> bool:
         """Nothing is left to be made."""
         return self._next is None
-
-    def missing(self) -> Iterator[Draw]:
-        """All samples that are to be made, where that does not depend on what becomes of them."""
-        while self._next is not None:
-            yield self._next
-            self._next = self._draws.next()
 
     def progress(self) -> Progress:
         """Where the job stands now."""
@@ -229,11 +223,6 @@ class Generation:
         )
         verdicts, failure = verdicts_of(prompt, trace, self.plan.judges[prompt.verifier])
         return (trace, verdicts), failure
-
-    def request(self, draw: Draw, maker: Maker) -> Request:
-        """What an engine is asked for one sample."""
-        task = self.plan.tasks[draw.task]
-        return request_of(self.plan, draw, task.prompt, maker.format_of(task.thinking))
 
     def _count(self, durable: list[tuple[Draw, Sample]]) -> None:
         """On the event loop, once they are on disk."""

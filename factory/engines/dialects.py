@@ -1,7 +1,7 @@
 """What OpenAI-compatible servers understand beyond the standard: requests into JSON bodies, replies into completions.
 
 Pure functions; nothing here talks to a server. Facts: vLLM 0.32 (entrypoints/openai/*/protocol.py), SGLang
-(srt/entrypoints/openai/serving_chat.py), llama.cpp (tools/server/README.md, issue 21889).
+(srt/entrypoints/openai/serving_chat.py), llama.cpp (issue 21889; its server was never run here, nor was SGLang).
 """
 
 from __future__ import annotations

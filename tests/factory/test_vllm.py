@@ -115,7 +115,10 @@ async def test_a_cancelled_request_is_aborted_in_vllm(engine: Pool) -> None:
     running = asyncio.create_task(engine.complete(request("cancelled", "Count for ever.", max_tokens=900)))
     await until(lambda: engine.figures().replicas[0].running == 1)
     running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     await until(lambda: engine.figures().replicas[0].running == 0)
+    assert engine.figures().replicas[0].restarts == 0, "only the request has ended"
 
 
 async def until(is_so: Callable[[], bool]) -> None:

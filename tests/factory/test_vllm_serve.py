@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import aiohttp
@@ -23,6 +23,11 @@ from tracemill.factory.engines.openai import OpenAIEngine, OpenAIOptions
 from tracemill.factory.engines.vllm import prepare_environment
 from tracemill.factory.models import model_folder
 from tracemill.factory.thinking import Example, ThinkFormat
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(900),
+]  # with its start, which takes a minute where nothing else runs
 
 THINKING = ThinkFormat.named(
     "r1", (Example("What is 4 + 3?", "I add 3 to 4. 4 + 3 = 7.", "7"), Example("What is 9 - 1?", "9 - 1 = 8.", "8"))
@@ -64,19 +69,15 @@ async def _answers(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("vllm serve ended before it was up")
 
 
-@pytest.mark.vllm
-@pytest.mark.timeout(900)  # with its start, which takes a minute where nothing else runs
-async def test_a_real_vllm_server(vllm_url: str) -> None:
-    opened = OpenAIEngine(OpenAIOptions("smollm2", vllm_url, dialect="vllm", concurrency=8, tries=2))
-    await opened.start()
-    try:
-        await _samples_of_one_prompt(opened)
-        await _other_kinds_of_requests(opened)
-    finally:
-        await opened.close()
+@pytest.fixture
+async def opened(vllm_url: str) -> AsyncIterator[OpenAIEngine]:
+    engine = OpenAIEngine(OpenAIOptions("smollm2", vllm_url, dialect="vllm", concurrency=8, tries=2))
+    await engine.start()
+    yield engine
+    await engine.close()
 
 
-async def _samples_of_one_prompt(opened: OpenAIEngine) -> None:
+async def test_samples_of_one_prompt_on_a_real_vllm_server(opened: OpenAIEngine) -> None:
     sampling = Sampling(temperature=1.0, max_tokens=32, seed=0)
     asked = [
         Request(str(k), THINKING.render("What is 68 + 57?"), replace(sampling, seed=k), THINKING.prefill, THINKING.stop)
@@ -96,7 +97,7 @@ async def _samples_of_one_prompt(opened: OpenAIEngine) -> None:
     assert (again[0].logprobs, again[0].reasoning) == (None, None)
 
 
-async def _other_kinds_of_requests(opened: OpenAIEngine) -> None:
+async def test_other_kinds_of_requests_to_a_real_vllm_server(opened: OpenAIEngine) -> None:
     greedy = Sampling(temperature=0, max_tokens=4, seed=1)
     done = await opened.complete(Request("raw", "The capital of France is", greedy))
     assert "Paris" in done.text

@@ -1,0 +1,1 @@
+"""Recorded completions, from which the benches of the strategies draw."""
