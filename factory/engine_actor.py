@@ -36,8 +36,9 @@ class EngineActor:
         self._inside = 0
         """Calls that the engine has not answered."""
         self._tokens = (0, 0)
-        self._empty_since = self._beat = self._moved = time.monotonic()
-        """`_moved`: when it made a token, answered, or got a call after it had none."""
+        self._empty_since = self._beat = self._moved = self._looked = time.monotonic()
+        """`_moved`: when it made a token, answered, or got a call after it had none. `_looked`: when the attendant last
+        did, which does not go on while the whole process, or its machine, stands still."""
         threading.Thread(target=self._attend, name="attendant", daemon=True).start()
 
     async def where(self, client: str) -> tuple[str, str]:
@@ -95,8 +96,8 @@ class EngineActor:
         now, tokens = time.monotonic(), (stats.prompt_tokens, stats.completion_tokens)
         if tokens != self._tokens:
             self._tokens, self._moved = tokens, now
-        idle_s = now - self._moved if self._inside else 0.0
-        return replace(stats, stalled_s=max(stats.stalled_s, idle_s, now - self._beat - 2 * TICK_S))
+        idle_s = self._looked - self._moved if self._inside else 0.0
+        return replace(stats, stalled_s=max(stats.stalled_s, idle_s, self._looked - self._beat - 2 * TICK_S))
 
     async def leave(self, client: str, idle_s: float) -> None:
         """The client needs it no more. The engine ends `idle_s` after the last one has left."""
@@ -108,7 +109,7 @@ class EngineActor:
         """Runs in its own thread until the process ends."""
         while True:
             time.sleep(TICK_S)
-            now = time.monotonic()
+            now = self._looked = time.monotonic()
             if self._started is not None and not self._started.done():
                 continue  # loading blocks the loop, and the clients wait
             for client in [client for client, heard in list(self._clients.items()) if now - heard > CLIENT_S]:

@@ -81,14 +81,16 @@ async def _start(host: Host, probe: Request | None, hang_s: float) -> EngineErro
 
 async def _watch(pool: Pool, replica: Replica) -> None:
     """Look at the engine every second; returns when it is dead. An engine that hangs is called dead."""
-    hang_s, looked = pool.health.hang_s, time.monotonic()
+    hang_s, looked, silent_s = pool.health.hang_s, time.monotonic(), 0.0
+    timeout_s = min(PING_TIMEOUT_S, hang_s)
     while not replica.dead.is_set():
         now = time.monotonic()
         try:
-            async with asyncio.timeout(min(PING_TIMEOUT_S, hang_s)):
+            async with asyncio.timeout(timeout_s):
                 stats = await replica.host.stats()
         except TimeoutError:
-            if time.monotonic() - looked >= hang_s:
+            silent_s += timeout_s  # not by the clock, which also ran while this process, or its machine, stood still
+            if silent_s >= hang_s:
                 pool.died(replica, EngineDied(f"it answered no ping for {hang_s:.0f} s"))
         except EngineError as error:
             pool.died(replica, error)
@@ -96,7 +98,7 @@ async def _watch(pool: Pool, replica: Replica) -> None:
             pool.died(replica, EngineDied(f"{type(error).__name__}: {error}"))
         else:
             replica.read(stats, now - looked)
-            looked = now
+            looked, silent_s = now, 0.0
             if stats is not None and stats.stalled_s > hang_s:
                 pool.died(replica, EngineDied(f"it made no token for {stats.stalled_s:.0f} s"))
         with contextlib.suppress(TimeoutError):

@@ -26,8 +26,9 @@ from tracemill.factory.hosting import EngineOptions
 ENDING_S = 30.0
 """How long a killed actor may take to free its name."""
 LEAVING_S = 5.0
-PLACED_S = 20.0
-"""An actor without a node after so long has no room: its process starts in 2 s, or in 10 s on a loaded machine."""
+PLACED_S = 60.0
+"""An actor without a node after so long has no room: its process starts in 2 s, or in 10 s on a loaded machine, and
+one that is given up too early has to start all over again."""
 CALLS = 10_000
 """Calls that wait inside an actor: those of several jobs, so that the engine itself orders them."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.factory.cluster_state import cluster_now
 
 from tracemill.core.errors import EngineError, RefusedRequest
 from tracemill.core.types import Completion, Message, Request, Sampling
@@ -45,11 +46,11 @@ async def expected(count: int) -> list[Completion]:
     return [await FakeEngine().complete(request(f"r{k}")) for k in range(count)]
 
 
-async def until(is_so: Callable[[], Any], seconds: float = 150) -> None:
+async def until(is_so: Callable[[], Any], shown: Callable[[], object] | None = None, seconds: float = 150) -> None:
     """An engine whose pool closed just as it was started again ends by itself, a minute later."""
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < deadline, "it did not come to that"
+        assert time.monotonic() < deadline, f"it did not come to that: {shown and shown()}\n{cluster_now()}"
         await asyncio.sleep(0.05)
 
 
@@ -181,8 +182,8 @@ async def test_a_driver_that_is_killed_leaves_no_work_behind(address: str, monke
         driver.kill()
     options = FakeOptions(seconds=600, label="orphan")
     async with open_pool(options, address, replicas=1, idle_s=0, health=QUICK) as pool:
-        await until(lambda: pool.figures().replicas[0].running == 16)
-        await until(lambda: pool.figures().replicas[0].running == 0)
+        await until(lambda: pool.figures().replicas[0].running == 16, pool.figures)
+        await until(lambda: pool.figures().replicas[0].running == 0, pool.figures)
         assert pool.figures().replicas[0].restarts == 0
     await until(lambda: not processes())
 
@@ -218,9 +219,9 @@ async def test_the_first_of_two_engines_leaves_room_for_the_second(address: str)
         async with open_pool(second, address, replicas=1, idle_s=0, health=QUICK) as two:
             one.grow()
             two.grow()
-            await until(lambda: sum(it.state is ReplicaState.READY for it in one.figures().replicas) == 3)
+            await until(lambda: sum(it.state is ReplicaState.READY for it in one.figures().replicas) == 3, one.figures)
             assert (await ask(two, 5), await ask(one, 5)) == (await expected(5), await expected(5))
-        await until(lambda: sum(it.state is ReplicaState.READY for it in one.figures().replicas) == 4)
+        await until(lambda: sum(it.state is ReplicaState.READY for it in one.figures().replicas) == 4, one.figures)
     await until(lambda: not processes())
 
 

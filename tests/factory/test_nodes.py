@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from tests.factory.cluster_state import cluster_now
 
 from tracemill.core.types import Completion, Message, Request, Sampling
 from tracemill.factory import cluster, ray_host
@@ -71,12 +73,13 @@ async def keep_asking(pool: Pool, done: dict[int, Completion]) -> None:
 
 async def ready(pool: Pool, count: int) -> dict[str, str]:
     """Name → node of the replicas, once so many are ready."""
-    async with asyncio.timeout(60):
-        while True:
-            found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
-            if len(found) == count:
-                return found
-            await asyncio.sleep(0.05)
+    deadline = time.monotonic() + 150
+    while True:
+        found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
+        if len(found) == count:
+            return found
+        assert time.monotonic() < deadline, f"not {count} replicas: {pool.figures()}\n{cluster_now()}"
+        await asyncio.sleep(0.05)
 
 
 async def test_replicas_follow_the_nodes_and_every_request_finishes(three_nodes: Any) -> None:

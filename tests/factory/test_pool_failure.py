@@ -10,10 +10,8 @@ from tests.factory.scripted_host import QUICK, ScriptedHost, ask, names, pool_of
 
 from tracemill.core.errors import EngineDied, EngineError, RefusedRequest, SetAside
 from tracemill.core.types import Completion, Request
-from tracemill.factory.engine_actor import EngineActor
 from tracemill.factory.engines.fake import FakeEngine
 from tracemill.factory.figures import EngineStats, ReplicaState
-from tracemill.factory.hosting import HostedEngine
 from tracemill.factory.local import local_pool
 from tracemill.factory.pool import Pool
 
@@ -157,55 +155,3 @@ async def test_figures_say_what_a_replica_waits_for() -> None:
     (one,) = pool.figures().replicas
     assert (one.state, one.reason) == (ReplicaState.STARTING, "waits for room: needs 5 GPUs")
     await pool.close()
-
-
-class Unattended(EngineActor):
-    """Without the thread that ends its process."""
-
-    def _attend(self) -> None:
-        """Nothing."""
-
-
-class Hanging:
-    """An engine like vLLM: its figures change with a step, and its first step never ends."""
-
-    concurrency = devices = 1
-
-    def build(self) -> HostedEngine:
-        return self
-
-    async def start(self) -> None:
-        self.figures, self.step = EngineStats(), asyncio.Event()
-
-    async def complete(self, request: Request) -> Completion:
-        await self.step.wait()
-        return Completion(request.id, "", 1, 1, "stop")
-
-    def stats(self) -> EngineStats:
-        return self.figures
-
-    def stop(self) -> None:
-        """Nothing to stop."""
-
-
-async def test_an_engine_that_was_idle_and_hangs_at_its_first_step_is_found() -> None:
-    engine = Hanging()
-    actor = Unattended(engine)
-    await actor.start("client")
-
-    async def stalled() -> float:
-        actor._beat_once()
-        return (await actor.stats("client")).stalled_s
-
-    await asyncio.sleep(0.2)
-    asked = asyncio.create_task(actor.complete("client", request("a")))
-    await asyncio.sleep(0.1)
-    assert 0.1 <= await stalled() < 0.2, "since it has work"
-    engine.figures = EngineStats(completion_tokens=1)
-    assert await stalled() < 0.1, "a token"
-    await asyncio.sleep(0.1)
-    assert await stalled() >= 0.1
-    engine.step.set()
-    await asked
-    await asyncio.sleep(0.1)
-    assert await stalled() == 0, "nothing to do"

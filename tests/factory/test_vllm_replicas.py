@@ -1,25 +1,71 @@
-"""Two replicas of the real model, one of which is killed. On its own, so that no other engine takes the cores."""
+"""Two replicas of the real model, each on its own node. On its own, so that no other engine takes the cores."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
+from tests.factory.cluster_state import cluster_now
 
 from tracemill.core.settings import settings
-from tracemill.core.types import Message, Request, Sampling
+from tracemill.core.types import Completion, Message, Request, Sampling
+from tracemill.factory import cluster
 from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.vllm import VllmOptions
+from tracemill.factory.figures import ReplicaState
 from tracemill.factory.models import model_folder
+from tracemill.factory.pool import Pool
 from tracemill.factory.replicas import Health
 
 pytestmark = [pytest.mark.vllm, pytest.mark.ray]
 
 
+@pytest.fixture
+def two_nodes() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.connect(nodes.address)
+        nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes
+    finally:
+        import ray
+
+        ray.shutdown()
+        nodes.shutdown()
+
+
 def request(name: str) -> Request:
     return Request(name, (Message("user", "What is 5 + 2?"),), Sampling(max_tokens=32))
+
+
+async def ask(pool: Pool, name: str) -> list[Completion]:
+    return await asyncio.gather(*(pool.complete(request(f"{name}-{k}")) for k in range(24)))
+
+
+def check(name: str, done: list[Completion]) -> None:
+    assert [one.request_id for one in done] == [f"{name}-{k}" for k in range(24)]
+    assert all(one.completion_tokens > 0 for one in done)
+
+
+async def ready(pool: Pool, count: int) -> dict[str, str]:
+    """Name → node of the replicas, once so many are ready."""
+    deadline = time.monotonic() + 300
+    while True:
+        found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
+        if len(found) == count:
+            return found
+        assert time.monotonic() < deadline, f"not {count} replicas: {pool.figures()}\n{cluster_now()}"
+        await asyncio.sleep(0.1)
 
 
 def actors() -> list[psutil.Process]:
@@ -37,25 +83,41 @@ def engines(actor: psutil.Process) -> list[psutil.Process]:
 
 
 @pytest.mark.timeout(900)
-async def test_of_two_replicas_one_is_killed_and_nothing_is_lost() -> None:
-    """The engine's own process ends with its actor, else it would keep the memory that the next one needs."""
+async def test_an_actor_and_a_node_are_killed_a_node_comes_and_nothing_is_lost(two_nodes: Any) -> None:
+    """An engine's own process ends with its actor, else it would keep the memory that the next one needs."""
     options = VllmOptions(
         str(model_folder("smollm2-135m", settings().cache)), max_num_seqs=4, extra={"max_model_len": 512}
     )
-    async with open_pool(options, None, 0, replicas=2, health=Health(first_s=0.1)) as pool:
+    async with open_pool(options, two_nodes.address, 0, health=Health(first_s=0.1), idle_s=0, grow_s=0.5) as pool:
         pool.grow()
-        async with asyncio.timeout(400):
-            await pool.changed(12)
-        running = asyncio.gather(*(pool.complete(request(f"two-{k}")) for k in range(24)))
+        at_first = await ready(pool, 2)
+        assert len(set(at_first.values())) == 2, "one on each node"
+
+        running = asyncio.create_task(ask(pool, "actor"))
         await asyncio.sleep(3)
         actor = actors()[0]
         of_engine = engines(actor)
         actor.kill()
         _, alive = await asyncio.to_thread(psutil.wait_procs, of_engine, 20)
         assert not alive
-        done = await running
+        check("actor", await running)
+        assert any("its process died" in one.reason for one in pool.figures().replicas)
+        assert await ready(pool, 2) == at_first
+
+        running = asyncio.create_task(ask(pool, "node"))
+        await asyncio.sleep(3)
+        of_engines = [engine for one in actors() for engine in engines(one)]
+        two_nodes.remove_node(two_nodes.list_all_nodes()[-1], allow_graceful=False)
+        left = await ready(pool, 1)
+        assert set(left.items()) < set(at_first.items())
+        check("node", await running)
+        await asyncio.to_thread(psutil.wait_procs, of_engines, 20)
+        assert sum(one.is_running() for one in of_engines) == 1, "the engine of the dead node has ended too"
+
+        two_nodes.add_node(num_cpus=1)  # takes the main thread, as nodes set signal handlers
+        again = await ready(pool, 2)
+        assert set(left.items()) < set(again.items())
+        check("again", await ask(pool, "again"))
         figures = pool.figures()
-    assert [one.request_id for one in done] == [f"two-{k}" for k in range(24)]
-    assert all(one.completion_tokens > 0 for one in done)
-    assert 0 < figures.retried <= 20
-    assert any("its process died" in one.reason for one in figures.replicas)
+    assert 0 < figures.retried <= 40
+    assert figures.set_aside == 0
