@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from tracemill.api.app import create_app
 from tracemill.cli.main import app as command
 from tracemill.core import plugins
+from tracemill.core.errors import TracemillError
 from tracemill.core.markup import FAULTS
 from tracemill.core.settings import Settings
 from tracemill.corpus.tables import SCHEMAS
@@ -140,7 +141,9 @@ def _options(kind: type) -> Page:
 
 
 def commands() -> Page:
-    yield "# Commands"
+    yield "# Commands\n\nA command ends with 0, or with one line that says why and one of these codes:\n"
+    for error in TracemillError.__subclasses__():
+        yield f"- {error.exit_code}: {(error.__doc__ or '').splitlines()[0]}"
     for name, one in sorted(_walk(typer.main.get_command(command), "tracemill")):
         yield f"\n## {name}\n\n{(one.help or '').strip()}\n"
         for parameter in one.params:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -28,7 +29,8 @@ def is_own() -> bool:
 def connect(address: str | None) -> None:
     """Join the cluster at `address`, or start a local one that ends with this process. Does nothing when connected.
 
-    Safe from any thread. Raises SetupError when ray is missing or the cluster cannot be reached.
+    Safe from any thread. Raises SetupError when ray is missing, the cluster cannot be reached, or this process is in
+    another one already.
     """
     try:
         import ray
@@ -36,8 +38,18 @@ def connect(address: str | None) -> None:
         raise SetupError("ray is not installed: pip install 'tracemill[ray]'") from error
     with _connecting:
         if ray.is_initialized():
+            _check_joined(address)
             return
         _init_in_a_thread_that_stays(address)
+
+
+def _check_joined(address: str | None) -> None:
+    """A process is in one cluster. Hosts have several names, so only ports are compared."""
+    import ray
+
+    here = ray.get_runtime_context().gcs_address
+    if address and (asked := re.fullmatch(r"[^/]+:(\d+)", address)) and not here.endswith(f":{asked[1]}"):
+        raise SetupError(f"ray_address: this process has joined the cluster at {here}; for {address} start another one")
 
 
 async def join(address: str | None) -> None:

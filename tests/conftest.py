@@ -29,6 +29,14 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACEMILL_JOBS_URL", f"sqlite:///{tmp_path}/jobs.db")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_cluster() -> Iterator[None]:
+    """A module's Ray cluster ends with it: a process is in one cluster, and the next module may want another."""
+    yield
+    if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+        ray.shutdown()
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of labelled data that the project does not ship: TRACEMILL_TEST_DATA, or ../shared/data beside the clone."""

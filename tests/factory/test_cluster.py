@@ -19,7 +19,7 @@ import psutil
 import pytest
 from tests.factory.cluster_state import cluster_now
 
-from tracemill.core.errors import EngineError, RefusedRequest
+from tracemill.core.errors import EngineError, RefusedRequest, SetupError
 from tracemill.core.types import Completion, Message, Request, Sampling
 from tracemill.factory import cluster, ray_host, room
 from tracemill.factory.actors import open_pool
@@ -28,7 +28,8 @@ from tracemill.factory.figures import ReplicaState
 from tracemill.factory.pool import Pool
 from tracemill.factory.replicas import Health
 
-pytestmark = pytest.mark.ray
+# A machine that waits for its disk takes a minute to start a process.
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 QUICK = Health(ping_s=0.1, first_s=0.05, most_s=0.5)
 
@@ -46,7 +47,7 @@ async def expected(count: int) -> list[Completion]:
     return [await FakeEngine().complete(request(f"r{k}")) for k in range(count)]
 
 
-async def until(is_so: Callable[[], Any], shown: Callable[[], object] | None = None, seconds: float = 150) -> None:
+async def until(is_so: Callable[[], Any], shown: Callable[[], object] | None = None, seconds: float = 240) -> None:
     """An engine whose pool closed just as it was started again ends by itself, a minute later."""
     deadline = time.monotonic() + seconds
     while not is_so():
@@ -79,6 +80,16 @@ def address() -> Iterator[str]:
 
         ray.shutdown()
         nodes.shutdown()
+
+
+def test_a_process_that_is_in_one_cluster_does_not_take_it_for_another(address: str) -> None:
+    cluster.connect(address)
+    cluster.connect(None)
+    cluster.connect("localhost:" + address.rpartition(":")[2])
+    with pytest.raises(
+        SetupError, match=rf"^ray_address: .* joined the cluster at {address}; for 127\.0\.0\.1:1 start"
+    ):
+        cluster.connect("127.0.0.1:1")
 
 
 async def test_a_killed_actor_loses_nothing_and_comes_back(address: str) -> None:
@@ -179,12 +190,14 @@ async def test_a_driver_that_is_killed_leaves_no_work_behind(address: str, monke
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:  # noqa: ASYNC220 - it is quick
         assert driver.stdout is not None
         assert (await asyncio.to_thread(driver.stdout.readline)).strip() == "16"
+        (process,) = processes()
         driver.kill()
     options = FakeOptions(seconds=600, label="orphan")
     async with open_pool(options, address, replicas=1, idle_s=0, health=QUICK) as pool:
-        await until(lambda: pool.figures().replicas[0].running == 16, pool.figures)
+        await asyncio.sleep(1)  # it has said how much runs
         await until(lambda: pool.figures().replicas[0].running == 0, pool.figures)
         assert pool.figures().replicas[0].restarts == 0
+        assert processes() == [process]
     await until(lambda: not processes())
 
 

@@ -21,7 +21,8 @@ from tracemill.factory.pool import Pool
 from tracemill.factory.ray_host import RayHost
 from tracemill.factory.replicas import Health
 
-pytestmark = pytest.mark.ray
+# A machine that waits for its disk takes a minute to start a process.
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 QUICK = Health(ping_s=0.1, first_s=0.05, most_s=0.5)
 
@@ -73,7 +74,7 @@ async def keep_asking(pool: Pool, done: dict[int, Completion]) -> None:
 
 async def ready(pool: Pool, count: int) -> dict[str, str]:
     """Name → node of the replicas, once so many are ready."""
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 240
     while True:
         found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
         if len(found) == count:
