@@ -8,6 +8,7 @@ import typer
 
 from tracemill.cli import (
     audit,
+    contamination,
     corpus,
     doctor,
     importing,
@@ -43,6 +44,7 @@ app.command("export")(corpus.export)
 app.command("verify")(verify.verify)
 app.command("audit")(audit.audit)
 app.command("check-references")(references.check_references)
+app.command("contamination")(contamination.contamination)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(model.app, name="model")
 app.command("plugins")(plugins.plugins)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tracemill.core.errors import InputError, nearest
 from tracemill.core.settings import Settings
 from tracemill.pipelines.generate_section import EngineSection
-from tracemill.pipelines.recipe import FileSource, Recipe, Source
+from tracemill.pipelines.recipe import FileSource, FilterSection, Recipe, Source
 from tracemill.pipelines.recording_section import RecordingSource
 
 ENGINE_OPTIONS = {
@@ -43,6 +43,7 @@ def admitted(recipe: Recipe, settings: Settings) -> Recipe:
         update={
             "prompts": tuple(_source(one, at, settings.prompts) for at, one in enumerate(recipe.prompts)),
             "generate": generate.model_copy(update={"mix": mix}),
+            "filters": tuple(_filter(one, at, settings.prompts) for at, one in enumerate(recipe.filters)),
             "judge": None if recipe.judge is None else _engine(recipe.judge, "judge", settings),
         }
     )
@@ -52,10 +53,25 @@ def _source(source: Source, at: int, folder: Path) -> Source:
     """With its file inside `folder`."""
     if not isinstance(source, FileSource | RecordingSource):
         return source
-    path = (folder.resolve() / source.path).resolve()
+    return source.model_copy(update={"path": _inside(folder, source.path, f"prompts[{at}].path")})
+
+
+def _filter(section: FilterSection, at: int, folder: Path) -> FilterSection:
+    """With the files that it compares with inside `folder`."""
+    if "against" not in section.options:
+        return section
+    named = section.options["against"]
+    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+        raise InputError(f"filters[{at}].against: a list of files is wanted")
+    paths = [str(_inside(folder, Path(one), f"filters[{at}].against")) for one in named]
+    return section.model_copy(update={"options": section.options | {"against": paths}})
+
+
+def _inside(folder: Path, asked: Path, where: str) -> Path:
+    path = (folder.resolve() / asked).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise InputError(f"prompts[{at}].path: {source.path} is not in {folder} (TRACEMILL_PROMPTS)")
-    return source.model_copy(update={"path": path})
+        raise InputError(f"{where}: {asked} is not in {folder} (TRACEMILL_PROMPTS)")
+    return path
 
 
 def _engine(section: Engine, where: str, settings: Settings) -> Engine:

@@ -15,6 +15,7 @@ from tracemill.factory import sources
 from tracemill.factory.recording import Source as Recorded
 from tracemill.factory.recording import Survey
 from tracemill.factory.thinking import Example, ThinkFormat
+from tracemill.filters.contamination import Contamination
 from tracemill.pipelines.identity import job_id
 from tracemill.pipelines.recipe import FileSource, JudgeSection, ReasoningGymSource, Recipe, Source
 from tracemill.pipelines.recorded import Judgeable
@@ -202,9 +203,11 @@ def _sifters(recipe: Recipe) -> list[Filter | Sieve]:
 
 
 def policy(recipe: Recipe) -> str:
-    """Id of a recipe's filters with their options and versions: what drops are filed under."""
+    """Id of a recipe's filters with their options, versions and the files they read: what drops are filed under."""
     sections = [canonical_json(section.model_dump(mode="json")) for section in recipe.filters]
-    return content_id("policy", *sections, *(sifter.version for sifter in _sifters(recipe)))
+    sifters = _sifters(recipe)
+    files = (sifter.digest for sifter in sifters if isinstance(sifter, Contamination) and sifter.against)
+    return content_id("policy", *sections, *(sifter.version for sifter in sifters), *files)
 
 
 def _read(recipe: Recipe, source: Source, survey: Survey, where: str) -> Iterator[Prompt]:

@@ -15,8 +15,9 @@ from tracemill.corpus.store import Corpus
 from tracemill.factory import cluster
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines import running
+from tracemill.pipelines.admission import admitted
 from tracemill.pipelines.jobs import Job, JobState, JobStore, Order
-from tracemill.pipelines.plan import make_plan
+from tracemill.pipelines.plan import make_plan, policy
 from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.service import JobRunner, job_funnel, order, resume_unfinished, submit
 
@@ -167,6 +168,28 @@ def test_a_recipe_from_outside_reads_its_folder_only_and_runs_no_code(
     with pytest.raises(InputError, match=message.replace("generate", "judge")):
         submit(recipe_of(Path(path), judge={"engine": "fake", "engine_options": options}), settings(), store)
     assert store.list() == []
+
+
+def test_a_recipe_from_outside_is_compared_with_files_of_its_folder_only(
+    questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEMILL_PROMPTS", str(questions.parent))
+    for path in ("/etc/passwd", "../secret.jsonl"):
+        recipe = recipe_of(questions, filters=[{"contamination": {"against": [path]}}])
+        with pytest.raises(InputError, match=r"^filters\[0\]\.against: .* is not in .* \(TRACEMILL_PROMPTS\)$"):
+            admitted(recipe, settings())
+    recipe = recipe_of(questions, filters=[{"contamination": {"against": [questions.name]}}])
+    assert admitted(recipe, settings()).filters[0].options == {"against": [str(questions.resolve())]}
+    with pytest.raises(InputError, match=r"^filters\[0\]\.against: a list of files is wanted$"):
+        admitted(recipe_of(questions, filters=[{"contamination": {"against": questions.name}}]), settings())
+
+
+def test_drops_are_filed_under_what_the_benchmark_held(questions: Path) -> None:
+    recipe = recipe_of(questions, filters=[{"contamination": {"against": [str(questions)]}}])
+    before = policy(recipe)
+    assert policy(recipe) == before
+    questions.write_text(questions.read_text() + questions.read_text())
+    assert policy(recipe) != before
 
 
 def test_a_recipe_from_outside_does_not_choose_the_sandbox(questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""What bench/duplicates.py is made of: the documents with planted copies, and the peers."""

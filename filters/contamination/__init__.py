@@ -1,0 +1,177 @@
+"""Drops traces that hold text of a benchmark, in the prompt or in the chain.
+
+What is looked for: n-grams of n words of an item's question or solutions; a question too short for these, as the whole
+prompt; and, in prompts, questions that differ in a few characters (other numbers in the same sentence, say). Compared
+without case, punctuation, white space and accents; numbers are never folded, so n words with another number among them
+are other words. An n-gram that more than 20 items hold is the benchmark's template, and no evidence. Each match is
+confirmed word by word. Does not see paraphrases or translations. Ships no benchmark: without `against` and `items` it
+does nothing.
+
+The field takes n = 8 (open-r1, on problems), 10 (DeepSeek-R1) and 13 (lm-eval, s1). Of the MATH training problems 8
+drops 12.1 %, 10 drops 4.7 %, 13 drops 2.1 %, against MATH-500, GSM8K test and HumanEval; most are phrases of contests
+(`Enter the letter of the correct option`), so 13 is the default here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from tracemill.core.errors import InputError
+from tracemill.core.ids import content_id
+from tracemill.core.plugins import FilterExample
+from tracemill.core.types import Drop, Prompt, Trace
+
+if TYPE_CHECKING:
+    from tracemill.filters.contamination.index import Hit, Index
+    from tracemill.filters.contamination.similar import Similar
+
+QUOTED = 160
+"""Characters of a match that the detail shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """Which benchmarks, and what counts as text of them."""
+
+    against: tuple[str, ...] = ()
+    """Files (.jsonl, .jsonl.gz, .parquet) and folders that `datasets` saved."""
+    against_columns: tuple[str, ...] = ()
+    """Their columns: the question's, then the solutions'. Empty: those with the names that benchmarks use."""
+    items: tuple[str, ...] = ()
+    """Questions given in the recipe itself, beside files: a held-out set of one's own, a canary sentence."""
+    n: Literal[8, 10, 13] = 13
+    min_coverage: float = 0.0
+    """Least share of an item's n-grams, 0 to 1; 0 drops at the first."""
+    fuzzy: float | None = 95.0
+    """Least rapidfuzz ratio, 80 to 100, of a prompt to a question of n words or more; None compares no further."""
+
+    name: ClassVar[str] = "contamination"
+    version: ClassVar[str] = "1"
+
+    def __post_init__(self) -> None:
+        for path in self.against:
+            if not Path(path).exists():
+                raise InputError(f"against: no such file or folder: {path}")
+        if not 0 <= self.min_coverage <= 1:
+            raise InputError(f"min_coverage: {self.min_coverage} is not between 0 and 1")
+        if self.fuzzy is not None and not 80 <= self.fuzzy <= 100:
+            raise InputError(f"fuzzy: {self.fuzzy} is not between 80 and 100; null compares no further")
+
+    @property
+    def digest(self) -> str:
+        """What the files of `against` hold: the same names may hold something else tomorrow."""
+        files = (
+            one for path in map(Path, self.against) for one in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        )
+        return content_id(*(hashlib.blake2b(one.read_bytes()).hexdigest() for one in files if one.is_file()))
+
+    def check(self, trace: Trace, prompt: Prompt) -> Drop | None:
+        """A drop `contaminated_prompt`, `similar_prompt` or `contaminated_chain`; the detail names item and match."""
+        if not (self.against or self.items):
+            return None
+        if hit := _in_prompt(self, prompt.text):
+            reason = "similar_prompt" if hit.kind == "similar" else "contaminated_prompt"
+        elif hit := _in_texts(self, (trace.reasoning, trace.answer)):
+            reason = "contaminated_chain"
+        else:
+            return None
+        return Drop(trace.id, self.name, self.version, reason, described(hit, self.n))
+
+
+def described(hit: Hit, n: int) -> str:
+    """The hit in a line: benchmark, item, column; how much of it; and what matches."""
+    much = {
+        "ngrams": f"{hit.coverage:.1%} of its {n}-grams",
+        "whole": "the whole of it",
+        "similar": f"ratio {100 * hit.coverage:.1f}",
+    }
+    span = " ".join(hit.span.split())
+    if len(span) > QUOTED:
+        span = f"{span[: QUOTED // 2]} … {span[-QUOTED // 2 :]}"
+    return f'{hit.part.benchmark}: {hit.part.item} ({hit.part.column}), {much[hit.kind]}: "{span}"'
+
+
+@lru_cache(maxsize=4096)
+def _in_prompt(told: Contamination, text: str) -> Hit | None:
+    """Remembered, since a prompt has many traces."""
+    from tracemill.filters.contamination.ngrams import words_of
+
+    if hit := _in_texts(told, (text,), is_prompt=True):
+        return hit
+    if told.fuzzy is None:
+        return None
+    return next(iter(_similar(told).search_words(words_of([text]), ())), None)
+
+
+def _in_texts(told: Contamination, texts: Sequence[str], is_prompt: bool = False) -> Hit | None:
+    """The hit with the widest cover, the first of equals. A short item counts as a whole prompt only."""
+    hits = (hit for hit in _index(told).search(texts) if is_prompt or hit.kind == "ngrams")
+    best = max(hits, key=lambda hit: hit.coverage, default=None)
+    return best if best is not None and best.coverage >= told.min_coverage else None
+
+
+@lru_cache(maxsize=4)
+def _index(told: Contamination) -> Index:
+    """Made once a process."""
+    from tracemill.filters.contamination.benchmarks import Part, parts_of
+    from tracemill.filters.contamination.index import Index
+
+    parts = [Part("items", f"row {number}", "items", text, True) for number, text in enumerate(told.items, 1)]
+    for path in told.against:
+        parts += parts_of(Path(path), told.against_columns, "against", "against_columns")
+    return Index(parts, told.n)
+
+
+@lru_cache(maxsize=4)
+def _similar(told: Contamination) -> Similar:
+    from tracemill.filters.contamination.similar import Similar
+
+    return Similar(_index(told), told.fuzzy or 100.0)
+
+
+plugin = Contamination()
+
+_ITEM = "A baker bakes 48 loaves a day, sells 31 of them, and gives half of the rest to 5 schools. How many are left?"
+_RENUMBERED = _ITEM.replace("48", "52").replace("31", "34").replace("5 ", "6 ")
+_OTHER = "A farmer has 48 hens. Each of them lays 31 eggs before noon. How many eggs does he have to sell?"
+_CHAIN = "Let me think. We count the loaves, take away what is sold, and halve it: 17 - 8.5 is no whole number. "
+_AGAINST = {"items": [_ITEM, "Find the last digit of 7 to the 100th."]}
+EXAMPLES = (
+    FilterExample(_CHAIN, None, "right: a question of its own", prompt=_OTHER, options=_AGAINST),
+    FilterExample(_CHAIN, None, "right: no benchmark is named", prompt=_ITEM),
+    FilterExample(_CHAIN, "contaminated_prompt", "wrong: the question itself", prompt=_ITEM, options=_AGAINST),
+    FilterExample(
+        _CHAIN, "contaminated_prompt", "wrong: in capitals, on lines of its own", options=_AGAINST,
+        prompt="\n".join(_ITEM.upper().split()),
+    ),
+    FilterExample(
+        _CHAIN, "similar_prompt", "wrong: the same sentences with other numbers", options=_AGAINST,
+        prompt=_RENUMBERED,
+    ),
+    FilterExample(_CHAIN + _ITEM, "contaminated_chain", "wrong: quoted in the chain", prompt=_OTHER, options=_AGAINST),
+    FilterExample(
+        _CHAIN, "contaminated_prompt", "wrong: a short question, as a whole", options=_AGAINST,
+        prompt="FIND the last digit of $7$ to the 100th!",
+    ),
+    FilterExample(
+        "So: find the last digit of 7 to the 100th. " + _CHAIN, None, "adversarial: a short question within a chain",
+        prompt=_OTHER, options=_AGAINST,
+    ),
+    FilterExample(
+        _CHAIN, None, "adversarial: other numbers, and no fuzzy ratio", options=_AGAINST | {"fuzzy": None},
+        prompt=_RENUMBERED,
+    ),
+    FilterExample(
+        _CHAIN, None, "adversarial: only twelve words of it", options=_AGAINST,
+        prompt="A baker bakes 48 loaves a day, sells 31 of them. Why?",
+    ),
+    FilterExample(
+        _CHAIN, None, "adversarial: a small part, and a larger one asked for", options=_AGAINST | {"min_coverage": 0.5},
+        prompt="A baker bakes 48 loaves a day, sells 31 of them, and gives up. When does he get up?",
+    ),
+)  # fmt: skip

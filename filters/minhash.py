@@ -1,0 +1,250 @@
+"""MinHash of texts: word shingles in numpy, signatures by rensa, band keys.
+
+A word is a run of characters between ASCII white space, ASCII letters in lower case, in Unicode NFC; a character of the
+scripts in U+0800 to U+1FFF and U+3000 to U+9FFF (Thai, Khmer, Han, kana, …) begins a word of its own, since many of
+those write no spaces. A shingle is n words in a row, hashed to 64 bits; a text of fewer words is one shingle, an empty
+one none. Numbers are never folded: they are in the shingles as they stand, and the numbers of a text, which are its
+words with an ASCII digit in them, with multiplicity, are kept apart, so that "same template, other numbers" can be told
+from a copy.
+
+Two texts that agree in all rows of one band are candidates (Broder 1997; Leskovec, Rajaraman, Ullman, Mining of Massive
+Datasets, chapter 3). Candidates only: what verifies them is `filters.clusters`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    U32 = NDArray[np.uint32]
+    U64 = NDArray[np.uint64]
+    Ints = NDArray[np.int64]
+
+SEED = 42
+BATCH = 2**18
+"""Characters hashed in one go, so that a batch's arrays stay near the caches (2**18: 38k documents of 2.2 kB a second;
+2**20: 14k)."""
+_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
+_LONG = 64
+_ALONE = tuple(bytes([lead]) for lead in (0xE0, 0xE1, *range(0xE3, 0xEA)))
+"""What begins a character that is a word of its own, in UTF-8. 0xE2 begins ’, →, ≤ and their like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How texts are compared. Signatures of two schemes cannot be compared with each other."""
+
+    words: int
+    """Words in a shingle."""
+    bands: int
+    rows: int
+    """Minima in a band: two texts of Jaccard j share a band with probability 1 - (1 - j**rows)**bands."""
+    threshold: float
+    """Least Jaccard of the shingle sets of two texts that are near-duplicates."""
+    numbers: float
+    """Least share of the numbers of the text with fewer that the other has too, each as often as it occurs. An edit
+    that adds or loses some leaves it at 1; other numbers in their place do not. 1.0 asks for the same in both."""
+
+
+Preset = Literal["default", "aggressive", "prompts"]
+PRESETS: dict[Preset, Scheme] = {
+    "default": Scheme(words=5, bands=14, rows=8, threshold=0.6, numbers=0.9),
+    "aggressive": Scheme(words=3, bands=25, rows=5, threshold=0.55, numbers=0.8),
+    "prompts": Scheme(words=3, bands=25, rows=5, threshold=0.7, numbers=1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """Of a few texts, one after the other: those of text i stand between its two offsets."""
+
+    values: U64
+    offsets: Ints
+    """(texts + 1,)"""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def parts(self) -> list[U32]:
+        """The upper halves by text, sorted."""
+        import numpy as np
+
+        halves = (self.values >> np.uint64(32)).astype(np.uint32)
+        parts = np.split(halves, self.offsets[1:-1])
+        for part in parts:
+            part.sort()
+        return parts
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in lists of about BATCH characters, one text at least."""
+    held: list[str] = []
+    size = 0
+    for text in texts:
+        held.append(text)
+        size += len(text)
+        if size >= BATCH:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def folded(text: str) -> bytes:
+    """As it is compared, but for its white space."""
+    if text.isascii():
+        return text.lower().encode()
+    return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass").lower()  # five times as fast as casefold
+
+
+def shingles(texts: Sequence[bytes], words: int) -> Hashes:
+    """Hashes of every so many words in a row of each folded text."""
+    data, starts, lengths, ends = _words(texts)
+    return _shingles(_hashes(data, starts, lengths), ends, words)
+
+
+def shingles_and_numbers(texts: Sequence[bytes], words: int) -> tuple[Hashes, Hashes]:
+    """The same, and hashes of the words with a digit, as often as they occur: what verifies a pair."""
+    import numpy as np
+
+    data, starts, lengths, ends = _words(texts)
+    hashes = _hashes(data, starts, lengths)
+    digits = np.frombuffer(data, dtype=np.uint8) - np.uint8(ord("0")) < 10  # unsigned: what is below "0" wraps round
+    counted = np.cumsum(digits, dtype=np.int32)
+    numbered = np.flatnonzero(counted[starts + lengths - 1] > counted[starts - 1])
+    numbers = Hashes(mixed(hashes[numbered]), _offsets(np.searchsorted(numbered, ends)))
+    return _shingles(hashes, ends, words), numbers
+
+
+def signatures(batch: Hashes, scheme: Scheme) -> U32:
+    """(texts, bands * rows) minima; rows of a text without a shingle mean nothing."""
+    import numpy as np
+    from rensa import RMinHash
+
+    size = scheme.bands * scheme.rows
+    made = 1 << (size - 1).bit_length()  # rensa is a third faster at powers of two
+    offsets = batch.offsets.astype(np.uint64)
+    matrix: Any = RMinHash.digest_matrix_from_flat_token_hashes(batch.values, offsets, num_perm=made, seed=SEED)
+    pack = struct.Struct(f"{made}I").pack  # it gives Python's numbers only; three times as fast as np.array of them
+    packed = b"".join([pack(*row) for row in matrix.to_rows()])
+    return np.frombuffer(packed, dtype=np.uint32).reshape(len(batch), made)[:, :size]
+
+
+def band_keys(batch: Hashes, scheme: Scheme) -> U64:
+    """(texts, bands) keys, in which the number of the band is mixed: equal keys are equal bands of equal number."""
+    import numpy as np
+
+    rows = signatures(batch, scheme).reshape(len(batch), scheme.bands, scheme.rows)
+    keys = np.tile(np.arange(scheme.bands, dtype=np.uint64), (len(batch), 1))
+    for row in range(scheme.rows):
+        keys *= np.uint64(_MULTIPLIER)
+        keys += rows[:, :, row]
+    return mixed(keys)
+
+
+def mixed(values: U64) -> U64:
+    """A bijection of 64 bits that spreads each bit over all (the finaliser of MurmurHash3)."""
+    import numpy as np
+
+    values = values ^ (values >> np.uint64(33))
+    values *= np.uint64(0xFF51AFD7ED558CCD)
+    values ^= values >> np.uint64(33)
+    values *= np.uint64(0xC4CEB9FE1A85EC53)
+    values ^= values >> np.uint64(33)
+    return values
+
+
+def _words(texts: Sequence[bytes]) -> tuple[bytes, Ints, Ints, Ints]:
+    """All texts as one, starts and lengths of the words in it, and how many there are up to each text's end."""
+    import numpy as np
+
+    data = b" ".join([b"", *texts, b" " * 8])  # a space before, eight after to read on
+    inside = np.frombuffer(data, dtype=np.uint8) > ord(" ")
+    starts, stops = _edges(inside) if not any(lead in data for lead in _ALONE) else _edges_and_alone(data, inside)
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)  # the space after each text
+    return data, starts, stops - starts, np.searchsorted(starts, ends)
+
+
+def _edges(inside: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Starts and ends of the runs of True; the first and the last element are False."""
+    import numpy as np
+
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    return edges[::2], edges[1::2]
+
+
+def _edges_and_alone(data: bytes, inside: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """The same, where some characters begin a word within a run."""
+    import numpy as np
+
+    buffer = np.frombuffer(data, dtype=np.uint8)
+    alone = (buffer >= 0xE0) & (buffer < 0xEA) & (buffer != 0xE2)
+    starts = inside[1:] & (~inside[:-1] | alone[1:])
+    stops = inside[:-1] & (~inside[1:] | alone[1:])
+    return np.flatnonzero(starts) + 1, np.flatnonzero(stops) + 1
+
+
+def _hashes(data: bytes, starts: Ints, lengths: Ints) -> U64:
+    """64 bits of each span of bytes. Up to eight bytes are their own hash."""
+    import numpy as np
+
+    eights = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
+    found = _eight(eights, starts, lengths)
+    longer = np.flatnonzero(lengths > 8)
+    for begin in range(8, _LONG, 8):
+        if not len(longer):
+            break
+        piece = _eight(eights, starts[longer] + begin, lengths[longer] - begin)
+        found[longer] = mixed(found[longer]) + piece * np.uint64(_MULTIPLIER)
+        longer = longer[lengths[longer] > begin + 8]
+    for at in longer.tolist():  # over 64 bytes, which is rare in prose
+        span = data[starts[at] : starts[at] + lengths[at]]
+        found[at] = int.from_bytes(hashlib.blake2b(span, digest_size=8).digest(), "little")
+    return found
+
+
+def _eight(eights: U64, starts: Ints, lengths: Ints) -> U64:
+    """The first eight bytes of each span; those behind its end are 0, which no word holds."""
+    import numpy as np
+
+    unused = 8 - lengths
+    np.maximum(unused, 0, out=unused)
+    unused <<= 3  # 0 to 56 bits: no span is empty
+    found: U64 = eights[starts]  # `take` would copy all of the unaligned view first
+    found <<= unused.view(np.uint64)
+    return found
+
+
+def _shingles(words: U64, ends: Ints, size: int) -> Hashes:
+    """Hashes of every `size` words in a row within a text; `ends` are the numbers of words up to each text's end."""
+    import numpy as np
+
+    counts = np.diff(ends, prepend=0)
+    found = words.copy()
+    for offset in range(1, size):
+        found *= np.uint64(_MULTIPLIER)
+        found[:-offset] += words[offset:]
+    inside = np.ones(len(words), dtype=np.bool_)  # False where a text ends before the shingle does
+    for back in range(1, size):
+        inside[ends[counts >= back] - back] = False
+    for text in np.flatnonzero((counts > 0) & (counts < size)).tolist():  # too short for a shingle: all of its words
+        first, value = int(ends[text] - counts[text]), 0
+        for word in words[first : ends[text]].tolist():
+            value = (value * _MULTIPLIER + word) % 2**64
+        found[first], inside[first] = value, True
+    kept = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
+    return Hashes(mixed(found[inside]), _offsets(np.cumsum(kept)))
+
+
+def _offsets(ends: Ints) -> Ints:
+    import numpy as np
+
+    return np.concatenate([np.zeros(1, dtype=np.int64), ends])

@@ -1,0 +1,129 @@
+"""The contamination filter: its drops, its options, and the files that it reads."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tracemill.core import plugins
+from tracemill.core.errors import InputError
+from tracemill.core.types import Item
+from tracemill.filters.contamination import Contamination
+from tracemill.filters.contamination.benchmarks import parts_of
+
+MakeItem = Callable[..., Item]
+BAKER = "A baker bakes 48 loaves a day, sells 31 of them, and gives half of the rest to 5 schools. How many are left?"
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "parquet", "datasets"])
+def test_a_benchmark_is_read_from_any_format(tmp_path: Path, suffix: str, make_item: MakeItem) -> None:
+    rows: list[dict[str, Any]] = [{"task_id": "HE/0", "prompt": BAKER, "canonical_solution": "17 is odd"}]
+    path = tmp_path / f"bakers.{suffix}"
+    write(path, rows)
+    item = make_item("A chain.", prompt=f"Please answer. {BAKER}")
+    drop = Contamination(against=(str(path),)).check(item.trace, item.prompt)
+    assert drop is not None
+    name = "bakers.datasets" if suffix == "datasets" else "bakers"
+    assert (drop.reason, drop.detail) == (
+        "contaminated_prompt", f'{name}: HE/0 (prompt), 100.0% of its 13-grams: "{BAKER.rstrip("?")}"',
+    )  # fmt: skip
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(lines.encode()))
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".datasets":
+        import datasets
+
+        datasets.DatasetDict({"test": datasets.Dataset.from_list(rows)}).save_to_disk(str(path))
+    else:
+        path.write_text(lines)
+
+
+def test_solutions_are_looked_for_and_short_answers_are_not(tmp_path: Path, make_item: MakeItem) -> None:
+    solution = "First take the 31 sold loaves from the 48 and then give half of these away to schools"
+    path = tmp_path / "bakers.jsonl"
+    write(path, [{"question": BAKER, "answer": "8.5", "solution": solution}])
+    told = Contamination(against=(str(path),))
+    item = make_item(f"Hm. {solution}.")
+    drop = told.check(item.trace, item.prompt)
+    assert drop is not None
+    assert (drop.reason, drop.detail) == (
+        "contaminated_chain", f'bakers: row 1 (solution), 100.0% of its 13-grams: "{solution}"',
+    )  # fmt: skip
+    short = make_item("8.5", "8.5", "8.5")
+    assert told.check(short.trace, short.prompt) is None
+    in_answer = make_item("Hm.", f"{solution}.")
+    assert told.check(in_answer.trace, in_answer.prompt) is not None
+
+
+def test_the_widest_cover_is_named(make_item: MakeItem) -> None:
+    small = BAKER.replace("How many are left?", "What is the price of a loaf if a school pays 3 for each one of these?")
+    item = make_item(f"Hm. {BAKER}")
+    drop = Contamination(items=(small, BAKER)).check(item.trace, item.prompt)
+    assert drop is not None
+    assert drop.detail.startswith("items: row 2 (items), 100.0% of its 13-grams")
+
+
+def test_it_pickles_and_finds_the_same(make_item: MakeItem) -> None:
+    told = Contamination(items=(BAKER,), n=8)
+    again = pickle.loads(pickle.dumps(told))
+    item = make_item(BAKER)
+    assert again == told
+    assert again.check(item.trace, item.prompt) == told.check(item.trace, item.prompt) is not None
+
+
+@pytest.mark.timeout(60)
+def test_hostile_text_does_not_raise(make_item: MakeItem) -> None:
+    told = Contamination(items=(BAKER, "a b " * 40, "文" * 60, "\ud800", "", "e\u0301"))
+    for text in ("", "\0", "\ud800 lone \udfff", "a b " * 30_000, "文" * 100_000, "x" * 100_000, "\U0001f600" * 1_000,
+                 "e\u0301" * 10_000, "\u1100\u1161" * 5_000, "½" * 5_000):  # fmt: skip
+        item = make_item(text, text, text)
+        drop = told.check(item.trace, item.prompt)
+        assert (drop is not None) == text.startswith(("a b", "文")), text[:20]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"against": ["none.jsonl"]}, "filter.against: no such file or folder: none.jsonl"),
+        ({"n": 9}, "filter.n"),
+        ({"fuzzy": 50}, "filter.fuzzy: 50.0 is not between 80 and 100; null compares no further"),
+        ({"min_coverage": 2}, "filter.min_coverage: 2.0 is not between 0 and 1"),
+        ({"against": "a.jsonl"}, "filter.against: must be a list"),
+    ],
+)
+def test_a_bad_option_is_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        plugins.get("filters", "contamination", options)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns", "message"),
+    [
+        ("a.jsonl", '{"puzzle": "x"}\n', (), "a.jsonl:1: no column is known to hold a question (the row has: puzzle); name it: columns"),
+        ("a.jsonl", '{"puzzle": "x"}\n', ("q",), "a.jsonl:1: no column 'q' (the row has: puzzle); set columns"),
+        ("a.jsonl", "", (), "a.jsonl has no rows"),
+        ("a.csv", "x", (), "a.csv is no .jsonl, .jsonl.gz, .parquet, nor a folder that `datasets` saved"),
+        ("a.parquet", "x", (), "a.parquet is not a Parquet file"),
+    ],
+)  # fmt: skip
+def test_a_benchmark_that_cannot_be_read_is_one_line(
+    tmp_path: Path, name: str, content: str, columns: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as error:
+        list(parts_of(tmp_path / name, columns, "against", "columns"))
+    assert message in str(error.value)
