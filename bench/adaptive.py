@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from labelled import need_data
 from numpy.typing import NDArray
-from recorded.jobs import FOLDER, RECORDED, SAMPLES, SKIPPED, Job, read, shuffled
+from recorded.jobs import RECORDED, SAMPLES, Job, read, shuffled
 
 from tracemill.core.types import Outcome
 from tracemill.factory.strategies.adaptive import Adaptive
@@ -204,9 +205,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seeds, the figures alone, as CI runs it")
     parser.add_argument("--tuning", action="store_true", help="figures of the half that constants were chosen on")
     arguments = parser.parse_args()
-    if not FOLDER.is_dir():
-        print(SKIPPED)
-        return
+    need_data()
     job = read()
     jobs = [shuffled(job, 0 if arguments.tuning else 1, seed) for seed in range(2 if arguments.quick else 8)]
     found = figures(jobs)

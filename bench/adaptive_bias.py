@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from labelled import need_data
 from numpy.typing import NDArray
-from recorded.jobs import FOLDER, RECORDED, SAMPLES, SKIPPED, Job, read, shuffled
+from recorded.jobs import RECORDED, SAMPLES, Job, read, shuffled
 
 from tracemill.factory.strategies.adaptive import Adaptive
 from tracemill.factory.strategies.options import AdaptiveOptions
@@ -160,9 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed, one correct sample, as CI runs it")
     quick = parser.parse_args().quick
-    if not FOLDER.is_dir():
-        print(SKIPPED)
-        return
+    need_data()
     whole = read()
     jobs = [shuffled(whole, 1, seed) for seed in range(1 if quick else 3)]
     rates = whole_runs(jobs, 1)

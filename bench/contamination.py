@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import random
 import re
 import time
@@ -28,8 +27,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from labelled import DATA, need_data
 
 from tracemill.core.types import Prompt, Sampling, Trace
 from tracemill.filters.contamination import Contamination
@@ -39,8 +39,6 @@ from tracemill.filters.contamination.index import Hit, Index, batches
 from tracemill.filters.contamination.ngrams import words_of
 from tracemill.filters.contamination.similar import Similar
 
-BESIDE = Path(__file__).parent.parent.parent / "shared" / "data"
-DATA = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
 BENCHMARKS = ("gsm8k_test", "math500", "humaneval")
 LEAKS = 200
 WAYS = ("verbatim", "respaced", "renumbered", "cut", "in_chain")
@@ -187,9 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer documents and rounds, as CI runs it")
     quick = parser.parse_args().quick
-    if not DATA.is_dir():
-        print(json.dumps({"skipped": f"no labelled data at {DATA} (set TRACEMILL_TEST_DATA)"}))
-        return
+    need_data()
     rng = random.Random(6)
     paths = [DATA / "prompts" / f"{name}.jsonl.gz" for name in BENCHMARKS]
     parts = [part for path in paths for part in parts_of(path, (), "against", "columns")]

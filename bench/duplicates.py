@@ -27,8 +27,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dedup.material import DATA, RATES, SIZE, Material, Planted
+from dedup.material import RATES, SIZE, Material, Planted
 from dedup.peers import PEERS
+from labelled import need_data
 
 from tracemill.core.types import Drop, Item, Prompt, Sampling, Trace
 from tracemill.filters import band_index
@@ -145,9 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="2,000 documents and no peers, as CI runs it")
     quick = parser.parse_args().quick
-    if not DATA.is_dir():
-        print(json.dumps({"skipped": f"no labelled data at {DATA} (set TRACEMILL_TEST_DATA)"}))
-        return
+    need_data()
     sys.path.extend(filter(None, [os.environ.get("TRACEMILL_PEERS")]))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core for all
     material = Material(seed=3)

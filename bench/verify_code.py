@@ -25,10 +25,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from labelled import DATA, need_data
+
 import tracemill
 from tracemill.core.types import Outcome, Verdict
 
-BESIDE = Path(__file__).parents[2] / "shared" / "data"
 SECONDS = 3.0
 """Limit of a plain run, as in HumanEval's own harness."""
 EXPLAINED = {
@@ -188,11 +189,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="every eighth program, as CI runs it")
     quick = parser.parse_args().quick
-    folder = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
-    if not folder.is_dir():
-        print(json.dumps({"skipped": f"no real data at {folder} (set TRACEMILL_TEST_DATA)"}))
-        return
-    print(json.dumps(measure(folder, 8 if quick else 1)))
+    need_data()
+    print(json.dumps(measure(DATA, 8 if quick else 1)))
 
 
 if __name__ == "__main__":

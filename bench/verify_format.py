@@ -12,21 +12,19 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+
+from labelled import DATA, need_data
 
 from tracemill.core.markup import MARKUPS, Markup, split
 from tracemill.core.types import Outcome, Prompt, Sampling, Trace, Verdict
 from tracemill.verifiers.format import Format
 from tracemill.verifiers.judging import judge
 
-BESIDE = Path(__file__).parent.parent.parent / "shared" / "data"
-DATA = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
 # huggingface/open-r1, src/open_r1/rewards.py: format_reward
 OPEN_R1 = re.compile(r"^<think>\n.*?\n</think>\n<answer>\n.*?\n</answer>$", re.DOTALL | re.MULTILINE)
 
@@ -116,8 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="each twentieth chain, as CI runs it")
     quick = parser.parse_args().quick
-    if not DATA.is_dir():
-        raise SystemExit(f"no labelled data at {DATA} (set TRACEMILL_TEST_DATA)")
+    need_data()
     with gzip.open(DATA / "traces" / "long_reasoning.jsonl.gz", "rt") as lines:
         rows = [json.loads(line) for number, line in enumerate(lines) if not quick or number % 20 == 0]
     print(json.dumps({name: round(value, 4) for name, value in measure(rows).items()}))

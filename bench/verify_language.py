@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import random
 import re
 import statistics
@@ -25,8 +24,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
+
+from labelled import DATA, need_data
 
 from tracemill.core.languages import by_script, consistency
 from tracemill.core.prose import prose
@@ -35,8 +35,6 @@ from tracemill.core.types import Outcome, Prompt, Sampling, Trace, Verdict
 from tracemill.verifiers.judging import judge
 from tracemill.verifiers.language import Language
 
-BESIDE = Path(__file__).parent.parent.parent / "shared" / "data"
-DATA = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
 RATES = (0.01, 0.05, 0.2)
 PIECE = 2_000
 _C1 = re.compile(r"[\x7f-\x9f]")  # pycld2 refuses them
@@ -232,8 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few chains of each kind, as CI runs it")
     quick = parser.parse_args().quick
-    if not DATA.is_dir():
-        raise SystemExit(f"no labelled data at {DATA} (set TRACEMILL_TEST_DATA)")
+    need_data()
     material = Material(seed=3)
     held_out = material.traces[1::2][: 40 if quick else None]
     pieces, whole = material.pieces(held_out), material.clean(held_out)

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-BESIDE = Path(__file__).parents[2] / "shared" / "data"
+from labelled import DATA, need_data
+
 BLOCK = 500
 """Answers a turn."""
 
@@ -176,11 +177,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="every eighth answer, as CI runs it")
     quick = parser.parse_args().quick
-    folder = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
-    if not folder.is_dir():
-        print(json.dumps({"skipped": f"no labelled answers at {folder} (set TRACEMILL_TEST_DATA)"}))
-        return
-    found = list(rows(folder))
+    need_data()
+    found = list(rows(DATA))
     print(json.dumps(measure(found[::8] if quick else found)))
 
 

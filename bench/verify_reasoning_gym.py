@@ -21,10 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from labelled import DATA
+
 import tracemill
 from tracemill.core.types import Outcome, Verdict
 
-BESIDE = Path(__file__).parent.parent.parent / "shared" / "data"
 NONSENSE = ("@@ nonsense", "{} is wrong", "not {}")
 """Answers that are wrong in every family; {} is the gold answer."""
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=5, help="tasks of each family")
     arguments = parser.parse_args()
     figures: dict[str, int] = {}
-    data = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE)) / "labelled" / "reasoning_gym_completions.jsonl.gz"
+    data = DATA / "labelled" / "reasoning_gym_completions.jsonl.gz"
     if data.is_file():
         figures |= judge_completions(data, 50 if arguments.quick else 1)
     else:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -109,7 +109,7 @@ def contamination(
     tallies = {part.benchmark: Tally() for part in parts}
     shown: list[str] = []
     with ExitStack() as opened:
-        out = opened.enter_context(report.open("w", encoding="utf-8")) if report else None
+        out = opened.enter_context(_written(report)) if report else None
         for document, hit in _hits(scan.documents(files, column or ()), parts, int(n), fuzzy):
             if hit.coverage < min_coverage:
                 continue
@@ -123,6 +123,13 @@ def contamination(
     typer.echo(json.dumps(found | {"n": int(n), "examples": shown})) if as_json else _print(found, shown)
     if total.rows:
         sys.exit(1)
+
+
+def _written(report: Path) -> IO[str]:
+    try:
+        return report.open("w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--report: cannot write {report}: {error.strerror}") from error
 
 
 def _hits(documents: Iterable[Document], parts: Sequence[Part], n: int, fuzzy: float) -> Iterator[tuple[Document, Hit]]:

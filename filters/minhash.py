@@ -34,7 +34,7 @@ BATCH = 2**18
 2**20: 14k)."""
 _MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
 _LONG = 64
-_ALONE = tuple(bytes([lead]) for lead in (0xE0, 0xE1, *range(0xE3, 0xEA)))
+ALONE = tuple(bytes([lead]) for lead in (0xE0, 0xE1, *range(0xE3, 0xEA)))
 """What begins a character that is a word of its own, in UTF-8. 0xE2 begins ’, →, ≤ and their like."""
 
 
@@ -168,7 +168,7 @@ def _words(texts: Sequence[bytes]) -> tuple[bytes, Ints, Ints, Ints]:
 
     data = b" ".join([b"", *texts, b" " * 8])  # a space before, eight after to read on
     inside = np.frombuffer(data, dtype=np.uint8) > ord(" ")
-    starts, stops = _edges(inside) if not any(lead in data for lead in _ALONE) else _edges_and_alone(data, inside)
+    starts, stops = _edges(inside) if not any(lead in data for lead in ALONE) else _edges_and_alone(data, inside)
     ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)  # the space after each text
     return data, starts, stops - starts, np.searchsorted(starts, ends)
 

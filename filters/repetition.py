@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tracemill.core.errors import InputError
 from tracemill.core.plugins import FilterExample
 from tracemill.core.types import Drop, Prompt, Trace
+from tracemill.filters.minhash import ALONE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +52,6 @@ _NO_LETTERS = (string.digits + string.punctuation).encode()
 _ALONE = rb"[\xe0\xe1\xe3-\xe9][\x80-\xbf]{2}"
 """A character of the scripts without spaces, in UTF-8 (and of some others in U+0800 to U+1FFF)."""
 _WORD = re.compile(_ALONE + rb"|(?:(?!" + _ALONE + rb")\S)+")
-_LEADS = tuple(bytes([lead]) for lead in (0xE0, 0xE1, *range(0xE3, 0xEA)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _described(text: str, share: float, loops: Sequence[Loop], left_out: bytes) 
 
 
 def _words(data: bytes) -> list[bytes]:
-    return _WORD.findall(data) if any(lead in data for lead in _LEADS) else data.split()
+    return _WORD.findall(data) if any(lead in data for lead in ALONE) else data.split()
 
 
 def _gaps(words: Sequence[bytes]) -> Ints:

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-BESIDE = Path(__file__).parent.parent.parent.parent / "shared" / "data"
-DATA = Path(os.environ.get("TRACEMILL_TEST_DATA", BESIDE))
+from labelled import DATA
+
 RATES = (0.01, 0.02, 0.05)
 SIZE = 2_200
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")

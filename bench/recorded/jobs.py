@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
+from labelled import DATA
 from numpy.typing import NDArray
 
 from tracemill.core.types import Outcome
 from tracemill.factory.strategies.strategy import Draw, Result
 
-FOLDER = Path(os.environ.get("TRACEMILL_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-SKIPPED = json.dumps({"skipped": f"no recorded completions at {FOLDER} (set TRACEMILL_TEST_DATA)"})
 RECORDED = 13
 SAMPLES = 8
 """Samples a prompt of the `fixed` run that the figures compare with."""
@@ -47,7 +44,7 @@ class Job:
 def read() -> Job:
     """All questions with 13 completions, in the file's order."""
     found: dict[tuple[str, str], list[tuple[bool, int]]] = {}
-    with gzip.open(FOLDER / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
+    with gzip.open(DATA / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
         for row in map(json.loads, lines):
             found.setdefault((row["task"], row["question"]), []).extend(
                 ((one["score"] or 0) >= 1, max(1, len(one["text"] or "") // 4)) for one in row["completions"]

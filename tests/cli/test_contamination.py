@@ -83,6 +83,7 @@ def test_nothing_found_is_exit_code_0(tracemill: Callable[..., Any], tmp_path: P
     ("arguments", "message"),
     [
         (["--against", "none.jsonl", "{rows}"], "--against: no such file or folder: none.jsonl"),
+        (["--against", "{rows}", "--report", ".", "{rows}"], "--report: cannot write .: Is a directory"),
         (["--against", "{benchmark}", "none.jsonl"], "contamination: no such file or folder: none.jsonl"),
         (["--against", "{benchmark}", "--against-column", "q", "{rows}"], "no column 'q' (the row has: id, question)"),
         (["--against", "{benchmark}", "--column", "q", "{rows}"], "no column 'q' (the row has: id, prompt, turns); set --column"),

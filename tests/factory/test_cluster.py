@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.factory.cluster_state import cluster_now
+from tests.factory.ray_nodes import cluster_now
 
 from tracemill.core.errors import EngineError, RefusedRequest, SetupError
 from tracemill.core.types import Completion, Message, Request, Sampling

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from tests.factory.cluster_state import cluster_now
+from tests.factory.ray_nodes import ray_cluster, ready
 
 from tracemill.core.types import Completion, Message, Request, Sampling
-from tracemill.factory import cluster, ray_host
+from tracemill.factory import ray_host
 from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.fake import FakeEngine, FakeOptions
-from tracemill.factory.figures import ReplicaState
 from tracemill.factory.pool import Pool
 from tracemill.factory.ray_host import RayHost
 from tracemill.factory.replicas import Health
@@ -29,21 +26,8 @@ QUICK = Health(ping_s=0.1, first_s=0.05, most_s=0.5)
 
 @pytest.fixture
 def three_nodes() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        cluster.connect(nodes.address)
-        for _ in range(2):
-            nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
+    with ray_cluster(3) as nodes:
         yield nodes
-    finally:
-        import ray
-
-        ray.shutdown()
-        nodes.shutdown()
 
 
 def request(number: int) -> Request:
@@ -70,17 +54,6 @@ async def keep_asking(pool: Pool, done: dict[int, Completion]) -> None:
         await asyncio.gather(*running)
         assert len(done) == number
         raise
-
-
-async def ready(pool: Pool, count: int) -> dict[str, str]:
-    """Name → node of the replicas, once so many are ready."""
-    deadline = time.monotonic() + 240
-    while True:
-        found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
-        if len(found) == count:
-            return found
-        assert time.monotonic() < deadline, f"not {count} replicas: {pool.figures()}\n{cluster_now()}"
-        await asyncio.sleep(0.05)
 
 
 async def test_replicas_follow_the_nodes_and_every_request_finishes(three_nodes: Any) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
-from tests.factory.cluster_state import cluster_now
+from tests.factory.ray_nodes import ray_cluster, ready
 
 from tracemill.core.settings import settings
 from tracemill.core.types import Completion, Message, Request, Sampling
-from tracemill.factory import cluster
 from tracemill.factory.actors import open_pool
 from tracemill.factory.engines.vllm import VllmOptions
-from tracemill.factory.figures import ReplicaState
 from tracemill.factory.models import model_folder
 from tracemill.factory.pool import Pool
 from tracemill.factory.replicas import Health
@@ -28,20 +24,8 @@ pytestmark = [pytest.mark.vllm, pytest.mark.ray]
 
 @pytest.fixture
 def two_nodes() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        cluster.connect(nodes.address)
-        nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
+    with ray_cluster(2) as nodes:
         yield nodes
-    finally:
-        import ray
-
-        ray.shutdown()
-        nodes.shutdown()
 
 
 def request(name: str) -> Request:
@@ -55,17 +39,6 @@ async def ask(pool: Pool, name: str) -> list[Completion]:
 def check(name: str, done: list[Completion]) -> None:
     assert [one.request_id for one in done] == [f"{name}-{k}" for k in range(24)]
     assert all(one.completion_tokens > 0 for one in done)
-
-
-async def ready(pool: Pool, count: int) -> dict[str, str]:
-    """Name → node of the replicas, once so many are ready."""
-    deadline = time.monotonic() + 300
-    while True:
-        found = {one.name: one.node for one in pool.figures().replicas if one.state is ReplicaState.READY}
-        if len(found) == count:
-            return found
-        assert time.monotonic() < deadline, f"not {count} replicas: {pool.figures()}\n{cluster_now()}"
-        await asyncio.sleep(0.1)
 
 
 def actors() -> list[psutil.Process]:
