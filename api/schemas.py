@@ -89,7 +89,7 @@ class JobList(BaseModel):
 
 
 class SqlIn(BaseModel):
-    """One SELECT over prompts, traces, verdicts, drops, datasets, audits and metrics."""
+    """One SELECT over prompts, traces, verdicts, drops, datasets, audits, anatomy and metrics."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -55,7 +55,7 @@ def audit(
     """
     here = settings_with(corpus)
     opened = Corpus.open(here.corpus)
-    options = dict(map(_option, option or []))
+    options = dict(map(option_of, option or []))
     section = _judge_section(model, engine, options) if checker == Judge.name else None
     if section is None and (model or engine != "vllm"):
         raise InputError(f"--model, --engine: {checker!r} asks no model; they go with --with judge")
@@ -109,7 +109,8 @@ def scope_of(text: str, corpus: Corpus, here: Settings) -> Scope:
     return Scope(found.job_id, found.name, found.version)
 
 
-def _option(text: str) -> tuple[str, Any]:
+def option_of(text: str) -> tuple[str, Any]:
+    """A NAME=VALUE argument, the value in YAML. Raises InputError."""
     name, is_set, value = text.partition("=")
     if not is_set:
         raise InputError(f"--option: {text!r} has no value; give NAME=VALUE")

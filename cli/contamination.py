@@ -21,8 +21,9 @@ from tracemill.filters.contamination import described
 if TYPE_CHECKING:
     from tracemill.filters.contamination.benchmarks import Part
     from tracemill.filters.contamination.index import Hit
+    from tracemill.filters.contamination.paraphrase import Paraphrases
 
-KINDS = ("ngrams", "whole", "similar")
+KINDS = ("ngrams", "whole", "similar", "paraphrase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,18 @@ def contamination(
     fuzzy: Annotated[
         float, typer.Option(min=80, max=100, help="least ratio to a question that differs a little; 100: none may")
     ] = 95.0,
+    semantic: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=1, help="least cosine to a question in other words (.7); unset: none is looked for"),
+    ] = None,
     min_coverage: Annotated[float, typer.Option(min=0, max=1, help="least share of an item's n-grams")] = 0.0,
     report: Annotated[Path | None, typer.Option(help="JSONL file: a line for each hit")] = None,
     examples: Annotated[int, typer.Option(min=0, help="hits to show")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
 ) -> None:
     """Look for text of benchmarks in files: n-grams of words, short questions as a whole, questions nearly the same.
+
+    With --semantic also questions in other words (needs the extra `semantic`).
 
     Exit code 1 if any row holds some.
     """
@@ -110,8 +117,8 @@ def contamination(
     shown: list[str] = []
     with ExitStack() as opened:
         out = opened.enter_context(_written(report)) if report else None
-        for document, hit in _hits(scan.documents(files, column or ()), parts, int(n), fuzzy):
-            if hit.coverage < min_coverage:
+        for document, hit in _hits(scan.documents(files, column or ()), parts, int(n), fuzzy, semantic):
+            if hit.coverage < min_coverage and hit.kind != "paraphrase":
                 continue
             total.add(document, hit)
             tallies[hit.part.benchmark].add(document, hit)
@@ -132,20 +139,36 @@ def _written(report: Path) -> IO[str]:
         raise InputError(f"--report: cannot write {report}: {error.strerror}") from error
 
 
-def _hits(documents: Iterable[Document], parts: Sequence[Part], n: int, fuzzy: float) -> Iterator[tuple[Document, Hit]]:
-    """The hits in order of the documents; a question nearly the same is looked for where nothing else is found."""
+def _hits(
+    documents: Iterable[Document], parts: Sequence[Part], n: int, fuzzy: float, semantic: float | None
+) -> Iterator[tuple[Document, Hit]]:
+    """The hits in order of the documents.
+
+    A question nearly the same is looked for where nothing is found so far, and one in other words last of all.
+    """
     from tracemill.filters.contamination.index import Index, batches
     from tracemill.filters.contamination.ngrams import words_of
     from tracemill.filters.contamination.similar import Similar
 
     index = Index(parts, n)
     similar = Similar(index, fuzzy) if fuzzy < 100 else None
+    paraphrases = _paraphrases(parts, semantic) if semantic is not None else None
     for batch in batches(documents):
         words = words_of([document.text for document in batch])
         hits = list(index.search_words(words))
         if similar is not None:
             hits += similar.search_words(words, {hit.text for hit in hits})
+        if paraphrases is not None:
+            hits += paraphrases.search(words.texts, {hit.text for hit in hits})
         yield from ((batch[hit.text], hit) for hit in sorted(hits, key=lambda hit: hit.text))
+
+
+def _paraphrases(parts: Sequence[Part], semantic: float) -> Paraphrases:
+    from tracemill.filters.contamination.paraphrase import Paraphrases
+    from tracemill.filters.embedding import need_model
+
+    need_model("--semantic")
+    return Paraphrases(parts, semantic)
 
 
 def _line(document: Document, hit: Hit) -> dict[str, Any]:

@@ -6,9 +6,9 @@ It writes a recipe that replays what is recorded, shows it, and runs it like `tr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -16,7 +16,7 @@ import yaml
 from tracemill.cli.corpus import CorpusOption, settings_with
 from tracemill.cli.run import from_anywhere, run_here
 from tracemill.core.errors import InputError, nearest
-from tracemill.factory.recording import Survey
+from tracemill.factory.recording import LayoutName, Survey
 from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.jobs import JobStore
@@ -25,12 +25,11 @@ from tracemill.pipelines.recording_section import RecordedColumnsSection, Record
 
 TAKEN = ("description", "verify", "judge", "filters", "select")
 """Parts of a recipe that `--recipe` may hold for an import; prompts and generation are what is recorded."""
-Layout = Literal["columns", "openr1_math", "openthoughts"]
 
 
 def import_(
     path: Annotated[Path, typer.Argument(help=".jsonl, .jsonl.gz or .parquet, a folder of these, or of `datasets`")],
-    layout: Annotated[Layout, typer.Option(help="how rows are read")] = "columns",
+    layout: Annotated[LayoutName, typer.Option(help="how rows are read")] = "columns",
     column: Annotated[
         list[str] | None,
         typer.Option(help="FIELD=COLUMN, such as text=question; reference= where there is none; repeatable"),
@@ -49,7 +48,8 @@ def import_(
 ) -> None:
     """Bring recorded completions into the corpus: they get verdicts, are sifted and selected from.
 
-    Layouts: openr1_math and openthoughts as those sets come, columns for anything else.
+    Layouts: openr1_math and openthoughts as those sets come, chat for turns (`prompt` and `completion`, or `messages`),
+    columns for anything else.
     """
     columns = columns_of(column or [])
     given = {"layout": layout, "columns": columns, "split": split, "verifier": verifier, "domain": domain}
@@ -75,13 +75,13 @@ def import_(
     run_here(plan, here, store, again="the same command")
 
 
-def columns_of(options: Sequence[str]) -> dict[str, Any]:
+def columns_of(options: Sequence[str], known: Collection[str] = RecordedColumnsSection.model_fields) -> dict[str, Any]:
     """The column map that the options give. Raises InputError for an option that is none."""
     found: dict[str, Any] = {}
     for option in options:
         field, is_set, column = option.partition("=")
-        if field not in RecordedColumnsSection.model_fields:
-            raise InputError(f"--column: no field {field!r}{nearest(field, RecordedColumnsSection.model_fields)}")
+        if field not in known:
+            raise InputError(f"--column: no field {field!r}{nearest(field, known)}")
         if not is_set or (not column and field != "reference"):
             raise InputError(f"--column: {option!r} names no column; give {field}=COLUMN")
         if field == "metadata":

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from tracemill.cli import (
+    anatomy,
     audit,
     contamination,
     corpus,
@@ -19,6 +20,7 @@ from tracemill.cli import (
     run,
     sandbox,
     serve,
+    sift,
     verify,
 )
 from tracemill.core.errors import CorpusError, TracemillError
@@ -43,7 +45,9 @@ app.command("show")(corpus.show)
 app.command("export")(corpus.export)
 app.command("verify")(verify.verify)
 app.command("audit")(audit.audit)
+app.command("anatomy")(anatomy.anatomy)
 app.command("check-references")(references.check_references)
+app.command("sift")(sift.sift)
 app.command("contamination")(contamination.contamination)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(model.app, name="model")

@@ -55,6 +55,7 @@ def progress_display(total: int) -> Iterator[Watch]:
             on_stage=lambda stage: bar.update(task, description=STAGES[stage]),
             on_progress=on_progress,
             on_checking=lambda done, total: bar.update(task, figures=f"{done:,}/{total:,} references"),
+            on_sifting=lambda sifter, seen: bar.update(task, figures=sifting_line(sifter, seen)),
             on_references=lambda found: _print_check(found, bar.console),
         )
 
@@ -91,19 +92,33 @@ def _plain_lines() -> Watch:
         if time.monotonic() - last >= LINE_EVERY_S or progress.durable == progress.total:
             say(progress)
 
-    def on_checking(done: int, total: int) -> None:
+    def now_and_then(line: str) -> None:
         nonlocal last
-        now = time.monotonic()
-        if now - last >= LINE_EVERY_S and done < total:
-            last = now
-            typer.echo(f"  {done:,}/{total:,} references")
+        if time.monotonic() - last >= LINE_EVERY_S:
+            last = time.monotonic()
+            typer.echo(f"  {line}")
+
+    def on_checking(done: int, total: int) -> None:
+        if done < total:
+            now_and_then(f"{done:,}/{total:,} references")
 
     def on_stage(stage: str) -> None:
         if unsaid is not None:
             say(unsaid)
         typer.echo(f"{STAGES[stage]} …")
 
-    return Watch(on_stage, on_progress, on_checking, lambda found: _print_check(found, Console(soft_wrap=True)))
+    return Watch(
+        on_stage,
+        on_progress,
+        on_checking,
+        on_sifting=lambda sifter, seen: now_and_then(sifting_line(sifter, seen)),
+        on_references=lambda found: _print_check(found, Console(soft_wrap=True)),
+    )
+
+
+def sifting_line(sifter: str, seen: int) -> str:
+    """How far a sifting is."""
+    return f"{sifter}: {seen:,} traces"
 
 
 def _print_check(found: ReferenceCheck, console: Console) -> None:

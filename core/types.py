@@ -171,11 +171,22 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a model solves a prompt, by the verdicts of its samples."""
+
+    correct: int
+    decided: int
+    """Samples that were judged right or wrong, malformed ones included; at least `correct`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """A trace with its prompt, as sieves see it."""
 
     prompt: Prompt
     trace: Trace
+    rate: Rate | None = None
+    """Of the trace's prompt and model; None where no verdicts are at hand."""
 
 
 class Verifier(Protocol):

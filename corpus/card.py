@@ -80,10 +80,12 @@ def _selection(dataset: DatasetVersion) -> str:
     low, high = chosen.pass_rate
     most = "all" if chosen.per_prompt is None else f"at most {chosen.per_prompt}"
     seed = f" (seed {chosen.seed})" if chosen.order == "random" else ""
+    masks = f" Masked in the chains: {', '.join(chosen.masks)}." if chosen.masks else ""
     return "\n".join([
         "## How it was selected", "",
         f"From job `{dataset.job_id}`, filter policy `{dataset.policy}`: correct traces that no filter dropped, "
-        f"of prompts with a pass rate from {low:g} to {high:g}; {most} of each prompt, {chosen.order} first{seed}.",
+        f"of prompts with a pass rate from {low:g} to {high:g}; {most} of each prompt, {chosen.order} first{seed}."
+        f"{masks}",
     ])  # fmt: skip
 
 

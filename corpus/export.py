@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracemill.core.errors import CorpusError, InputError, nearest
-from tracemill.core.types import Trace
+from tracemill.core.types import Prompt, Trace
 from tracemill.corpus.card import Counts, card
 from tracemill.corpus.funnel import funnel
 from tracemill.corpus.selection import DatasetVersion, find
@@ -29,6 +29,7 @@ from tracemill.corpus.views import named_sql
 
 Layout = Literal["parquet", "arrow"]
 Render = Callable[[Trace], str]
+Mask = Callable[[Trace, Prompt, Collection[str]], Trace]
 
 SHARD_ROWS = 100_000
 MARKER = ".tracemill-export.json"
@@ -59,12 +60,14 @@ def export(
     version: int | None,
     folder: Path,
     render: Render,
+    mask: Mask,
     layout: Layout = "parquet",
 ) -> Exported:
     """Export a version of a dataset, the latest where none is given, to `folder`.
 
-    `render` gives the assistant's text, which must contain the trace's reasoning. An earlier export in `folder` is
-    replaced, any other non-empty folder refused. Raises InputError and, where the disk fails, CorpusError.
+    `render` gives the assistant's text, which must contain the trace's reasoning, and `mask` a trace without
+    personal data of the kinds that the version masks. An earlier export in `folder` is replaced, any other non-empty
+    folder refused. Raises InputError and, where the disk fails, CorpusError.
     """
     if layout not in get_args(Layout):
         raise InputError(f"layout: unknown layout {layout!r}{nearest(layout, get_args(Layout))}")
@@ -77,7 +80,7 @@ def export(
         new = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             counts = Counts()
-            rows = counts.over(_rows(corpus, found, render))
+            rows = counts.over(_rows(corpus, found, render, mask))
             _write_parquet(rows, found.rows, new) if layout == "parquet" else _write_arrow(rows, new)
             if counts.rows != found.rows:
                 missing = found.rows - counts.rows
@@ -109,10 +112,12 @@ def _load_line(target: Path, layout: Layout) -> str:
     return f"datasets.load_from_disk({str(target)!r})"
 
 
-def _rows(corpus: Corpus, dataset: DatasetVersion, render: Render) -> Iterator[Row]:
+def _rows(corpus: Corpus, dataset: DatasetVersion, render: Render, mask: Mask) -> Iterator[Row]:
+    kinds = dataset.selection.masks
     for row in corpus.stream(named_sql("members"), {"name": dataset.name, "version": dataset.version}):
         item = item_of(row)
-        prompt, trace = item.prompt, item.trace
+        prompt = item.prompt
+        trace = mask(item.trace, prompt, kinds) if kinds else item.trace
         text = render(trace)
         if trace.reasoning not in text:
             raise InputError(f"render: the text of trace {trace.id} lacks its reasoning; use the trace's think format")

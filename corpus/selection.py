@@ -38,6 +38,8 @@ class Selection:
     """Which come first, by completion tokens or sample number."""
     seed: int = 0
     """For `random`."""
+    masks: tuple[str, ...] = ()
+    """Kinds of personal data that exports mask in the chains."""
 
     def __post_init__(self) -> None:
         low, high = self.pass_rate
@@ -47,6 +49,10 @@ class Selection:
             raise InputError(f"select.per_prompt: {self.per_prompt} keeps nothing; give 1 or more, or leave it out")
         if self.order not in get_args(Order):
             raise InputError(f"select.order: unknown order {self.order!r}{nearest(self.order, get_args(Order))}")
+
+    def plain(self) -> dict[str, Any]:
+        """As it is stored: `masks`, which came later, only where there are some."""
+        return {name: value for name, value in asdict(self).items() if name != "masks" or value}
 
     def values(self) -> dict[str, Any]:
         """The parameters of standing.sql."""
@@ -78,7 +84,7 @@ def select(corpus: Corpus, job_id: str, policy: str, name: str, selection: Selec
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"dataset: {name!r} is no name; use letters, digits, '.', '_' and '-'")
-    how = canonical_json(asdict(selection) | {"policy": policy})
+    how = canonical_json(selection.plain() | {"policy": policy})
     for _ in range(_TRIES):
         with corpus.connect() as connection:
             rows = _choose(connection, job_id, policy, selection)
@@ -100,7 +106,7 @@ def datasets(corpus: Corpus) -> list[DatasetVersion]:
     for row in corpus.rows(named_sql("datasets"), {}):
         policy = json.loads(row.pop("selection"))
         where = policy.pop("policy")
-        policy["pass_rate"] = tuple(policy["pass_rate"])
+        policy |= {name: tuple(policy[name]) for name in ("pass_rate", "masks") if name in policy}
         found.append(DatasetVersion(**row, policy=where, selection=Selection(**policy)))
     return found
 

@@ -1,4 +1,4 @@
-"""The corpus: six append-only Delta tables in one place, that any number of processes may write to at once.
+"""The corpus: seven append-only Delta tables in one place, that any number of processes may write to at once.
 
 Nothing is changed or deleted. Every write carries an application transaction, an (id, version) pair that Delta records
 with the commit: a batch that is written again is a no-op, and of two writers that read before they write, one loses the
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -175,13 +175,34 @@ class Corpus:
         while not self.append("verdicts", rows, app_id, self.last("verdicts", app_id) + 1):
             pass  # another writer had that number
 
-    def add_drops(self, job_id: str, policy: str, drops: Iterable[Drop]) -> int:
-        """Add the drops of a job under a filter policy; the first drop of a trace stands. Returns how many were new."""
-        created_at = tables.now()
-        rows = (tables.drop_row(drop, job_id, policy, created_at) for drop in drops)
-        where = {"job": job_id, "policy": policy}
-        sql = "job_id = $job AND policy = $policy"
-        return self._insert("drops", rows, "trace_id", sql, where, f"{job_id}/{policy}")
+    def set_drops(self, job_id: str, policy: str, drops: Mapping[str, Drop]) -> int:
+        """Make these, by trace id, the drops of a job under a filter policy. Returns how many rows that took.
+
+        What stood and is not among them is lifted by a row of its own (see views.sql): of more samples, others may be
+        kept. The caller sees to it that nobody else sifts the job.
+        """
+        where, values = "WHERE job_id = $job AND policy = $policy", {"job": job_id, "policy": policy}
+        standing = {row["trace_id"]: tables.drop_of(row) for row in self.stream(f"SELECT * FROM drops {where}", values)}
+        ((last,),) = map(dict.values, self.rows(f"SELECT max(epoch_us(created_at)) FROM every_drop {where}", values))
+        at = max(tables.now(), (last or 0) + 1)
+        lifted = (tables.lifted(one) for name, one in standing.items() if drops.get(name) != one)
+        new = (one for name, one in drops.items() if standing.get(name) != one)
+        rows = chain(
+            (tables.drop_row(one, job_id, policy, at) for one in lifted),
+            (tables.drop_row(one, job_id, policy, at + 1) for one in new),
+        )
+        written = 0
+        while batch := list(islice(rows, _BATCH)):
+            data, app_id = tables.arrow("drops", batch), f"{job_id}/{policy}"
+            while not self.append("drops", data, app_id, self.last("drops", app_id) + 1):
+                pass  # a run that was killed had that number
+            written += len(batch)
+        return written
+
+    def add_anatomy(self, job_id: str, labeller: str, version: str, rows: Iterable[Row]) -> int:
+        """Add rows of `tables.anatomy_row` whose trace has none of that labeller and version yet; how many were new."""
+        where, values = "labeller = $labeller AND version = $version", {"labeller": labeller, "version": version}
+        return self._insert("anatomy", rows, "trace_id", where, values, f"{job_id}/anatomy/{labeller}/{version}")
 
     def _insert(
         self, table: str, rows: Iterable[Row], key: str, where: str, values: dict[str, Any], app_id: str
@@ -212,15 +233,15 @@ class Corpus:
 
     def accepted(self, job_id: str) -> Iterator[Item]:
         """The job's well-formed traces of which every verifier's latest verdict is CORRECT, by prompt id and sample."""
-        return self._items(job_id, accepted=True)
+        return map(tables.item_of, self.accepted_rows(job_id))
+
+    def accepted_rows(self, job_id: str) -> Iterator[Row]:
+        """The same as rows, of which `tables.item_of` makes items: in another process, where there are many."""
+        return self.stream(views.named_sql("items"), {"job": job_id, "accepted": True})
 
     def samples(self, job_id: str) -> Iterator[Item]:
         """All traces of the job, by prompt id and sample."""
-        return self._items(job_id, accepted=False)
-
-    def _items(self, job_id: str, accepted: bool) -> Iterator[Item]:
-        values = {"job": job_id, "accepted": accepted}
-        return map(tables.item_of, self.stream(views.named_sql("items"), values))
+        return map(tables.item_of, self.stream(views.named_sql("items"), {"job": job_id, "accepted": False}))
 
     def items(self, trace_ids: Sequence[str]) -> Iterator[Item]:
         """These traces with their prompts, in no order."""

@@ -1,4 +1,4 @@
-"""The six tables of a corpus as Arrow schemas, and the one place where the house's types become rows and back.
+"""The seven tables of a corpus as Arrow schemas, and the one place where the house's types become rows and back.
 
 A row holds plain JSON values only (times are microseconds since 1970), so that the ledger's lines and the Delta tables
 are written from the same rows. Knows neither Delta nor DuckDB.
@@ -13,9 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from tracemill.core.anatomy import Anatomy, Habits
 from tracemill.core.errors import InputError
 from tracemill.core.ids import canonical_json
-from tracemill.core.types import Drop, Item, Outcome, Prompt, Sampling, Trace, Verdict
+from tracemill.core.types import Drop, Item, Outcome, Prompt, Rate, Sampling, Trace, Verdict
 
 Row = dict[str, Any]
 
@@ -57,8 +58,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         checker_options=_TEXT, checker_outcome=_TEXT, checker_reason=_TEXT, checker_extracted=_TEXT, seed=_INT,
         label=_TEXT, created_at=_TIME,
     ),
+    "anatomy": _schema(
+        trace_id=_TEXT, job_id=_TEXT, labeller=_TEXT, version=_TEXT, verification=_INT, backtracking=_INT,
+        subgoals=_INT, backward_chaining=_INT, definition_end=_INT, bloom_end=_INT, cycles=_INT, ruminations=_INT,
+        rumination=_REAL, final_start=_INT, words=_INT, paragraphs=_INT, flesch=_REAL, created_at=_TIME,
+    ),
 }  # fmt: skip
-"""Columns of each table. `metadata`, `selection` and `checker_options` are JSON text.
+"""Columns of each table. `metadata`, `selection` and `checker_options` are JSON text. Those of `anatomy` are the fields
+of `core.anatomy`; where a model is the labeller, all after the four habits are NULL.
 
 A new column goes to the end of its table, and `corpus.upgrade.FORMAT` up by one: corpora without it get it when opened.
 """
@@ -124,6 +131,21 @@ def drop_row(drop: Drop, job_id: str, policy: str, created_at: int) -> Row:
     return _cleaned(_row(drop) | {"job_id": job_id, "policy": policy, "created_at": created_at})
 
 
+def anatomy_row(
+    trace_id: str, job_id: str, labeller: str, version: str, found: Anatomy | Habits, created_at: int
+) -> Row:
+    habits = found.habits if isinstance(found, Anatomy) else found
+    figures = _row(found) if isinstance(found, Anatomy) else {}
+    figures.pop("habits", None)
+    keys = {"trace_id": trace_id, "job_id": job_id, "labeller": labeller, "version": version}
+    return keys | _row(habits) | figures | {"created_at": created_at}
+
+
+def lifted(drop: Drop) -> Drop:
+    """What takes a drop back; it has no filter."""
+    return Drop(drop.trace_id, "", "", "lifted")
+
+
 def prompt_of(row: Row) -> Prompt:
     values = {key: value for key, value in row.items() if key != "created_at"}
     return Prompt(**values | {"metadata": json.loads(row["metadata"])})
@@ -146,5 +168,11 @@ def verdict_of(row: Row) -> Verdict:
     return Verdict(**values | {"outcome": Outcome(row["outcome"])})
 
 
+def drop_of(row: Row) -> Drop:
+    return Drop(**{name: row[name] for name in Drop.__slots__})
+
+
 def item_of(row: Row) -> Item:
-    return Item(prompt_of(row["prompt"]), trace_of(row["trace"]))
+    """`rate` may be missing."""
+    rate = row.get("rate")
+    return Item(prompt_of(row["prompt"]), trace_of(row["trace"]), None if rate is None else Rate(**rate))

@@ -20,8 +20,9 @@ from tracemill.corpus.tables import SCHEMAS
 from tracemill.corpus.views import SCHEMA
 
 MARKER = "corpus.json"
-FORMAT = 3
-"""2: `label_source` and `label` of verdicts, `label` of datasets; 3: `logprobs` and `interventions` of traces."""
+FORMAT = 4
+"""2: `label_source` and `label` of verdicts, `label` of datasets; 3: `logprobs` and `interventions` of traces; 4: the
+table `anatomy`."""
 
 _TRIES = 100
 

@@ -1,5 +1,17 @@
 -- What both trusted and guarded queries see, on top of one view for each table.
 
+-- The drops that stand. A row without a filter takes back those before it of its trace, job and policy: of more samples,
+-- a sieve may keep others.
+CREATE VIEW drops AS
+SELECT *
+FROM every_drop d
+WHERE d.filter <> '' AND NOT EXISTS (
+    SELECT 1
+    FROM every_drop l
+    WHERE l.filter = '' AND l.trace_id = d.trace_id AND l.job_id = d.job_id AND l.policy = d.policy
+        AND l.created_at >= d.created_at
+);
+
 CREATE VIEW latest_verdicts AS
 SELECT trace_id, verifier, latest.version AS version, latest.outcome AS outcome, latest.reason AS reason,
     latest.extracted AS extracted, latest.label_source AS label_source, latest.label AS label,
@@ -13,6 +25,12 @@ FROM (
     FROM verdicts
     GROUP BY trace_id, verifier
 );
+
+-- The figures of each trace, by markers or as a model counted them, each by the latest version.
+CREATE VIEW latest_anatomy AS
+SELECT *
+FROM anatomy
+QUALIFY lead(true) OVER (PARTITION BY trace_id, labeller ORDER BY created_at, version) IS NULL;
 
 -- One row for each trace, without its text. `outcome`, `reason`, `label_source` and `label` are those of the verdict of the
 -- prompt's own verifier.

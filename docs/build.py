@@ -67,7 +67,8 @@ def verifiers() -> Page:
 
 def filters() -> Page:
     yield "# Filters\n\nA filter refuses single traces, a sieve looks at the whole set. Nothing is deleted: a refusal is a row"
-    yield "in `drops` with its reason."
+    yield "in `drops` with its reason.\n"
+    yield (REFERENCE.parent / "calibration.md").read_text()
     yield from _plugins("filters")
 
 
@@ -177,7 +178,9 @@ def settings() -> Page:
 
 
 def tables() -> Page:
-    yield "# Tables\n\nDelta Lake tables in the corpus folder, and in `tracemill sql`. `metrics` is a view: one row a trace, no text."
+    yield "# Tables\n\nDelta Lake tables in the corpus folder, and in `tracemill sql`. Views: `metrics` has one row a trace, no text;"
+    yield "`drops` the drops that stand, `every_drop` also those that were lifted; `latest_verdicts` and `latest_anatomy` the"
+    yield "newest of each trace and verifier, or labeller."
     for name, schema in SCHEMAS.items():
         yield f"\n## {name}\n"
         yield from (f"- `{field.name}` {field.type}" for field in schema)

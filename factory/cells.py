@@ -9,6 +9,9 @@ from typing import Any
 from tracemill.core.errors import InputError
 from tracemill.factory.sources import cell_text
 
+COMMAND = "--column"
+"""In place of a recipe's field, where an option of a command maps columns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -41,7 +44,10 @@ class Cells:
 
     def _missing(self, field: str, column: str, near: Mapping[str, Any]) -> InputError:
         none = ", to null where there are no gold answers" if field == "reference" else ""
-        remedy = f"; set {self.where}.columns.{field}{none}" if self.where else "; is it this layout?"
+        if self.where == COMMAND:
+            remedy = f"; name it: --column {field}=COLUMN"
+        else:
+            remedy = f"; set {self.where}.columns.{field}{none}" if self.where else "; is it this layout?"
         return InputError(f"{self.place}: no column {column!r} (there are: {', '.join(map(str, near))}){remedy}")
 
     def text(self, column: str) -> str:

@@ -36,6 +36,8 @@ class Recorded:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str = "stop"
+    at: int = 0
+    """Its place in the list of the row, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class ColumnLayout:
                     prompt_tokens=cells.as_count("prompt_tokens", self.prompt_tokens, given[at]),
                     completion_tokens=cells.as_count("completion_tokens", self.completion_tokens, made[at]),
                     finish_reason=finish_reason,
+                    at=at,
                 )
                 found.append(recorded)
         return tuple(found), tuple(passed_over)

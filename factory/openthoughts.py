@@ -34,7 +34,7 @@ class OpenThoughts:
     def row(self, row: Mapping[str, Any], place: str, common: Common) -> Row:
         """See `Layout`."""
         if "conversations" in row:
-            return _conversation(row["conversations"], place, common)
+            return conversation(row["conversations"], "conversations", place, common)
         cells = Cells(row, place, "")
         domain = cell_text(cells.get("", "domain")) or "general"
         return _columns(domain).row(_whole(cells, domain), place, common)
@@ -82,16 +82,24 @@ def boxed_answer(solution: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _conversation(turns: Any, place: str, common: Common) -> Row:
+def conversation(
+    turns: Any,
+    column: str,
+    place: str,
+    common: Common,
+    reference: str = "",
+    verifier: str = "format",
+    domain: str = "general",
+) -> Row:
     """One question and its answer; OpenThoughts' tags become reasoning and answer, other texts stay as they are."""
     if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
-        raise InputError(f"{place}: column 'conversations' must be a list of turns")
+        raise InputError(f"{place}: column {column!r} must be a list of turns")
     spoken = [(_ROLES.get(str(turn.get("from", turn.get("role")))), turn) for turn in turns]
     texts = [turn.get("value", turn.get("content")) for role, turn in spoken if role != "system"]
     roles = [role for role, _ in spoken if role != "system"]
     if roles[:1] != ["user"] or not isinstance(texts[0], str) or not texts[0].strip():
-        raise InputError(f"{place}: column 'conversations' must begin with a user's question")
-    prompt = prompt_of(texts[0], "", "format", "general", {}, common)
+        raise InputError(f"{place}: column {column!r} must begin with a user's question")
+    prompt = prompt_of(texts[0], reference, verifier, domain, {}, common)
     if roles != ["user", "assistant"]:
         return Row(prompt, (), ("not one question and one answer",))
     if not isinstance(texts[1], str):

@@ -15,19 +15,23 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from tracemill.core.errors import InputError, RefusedRequest
 from tracemill.core.spool import Spool
 from tracemill.core.types import Prompt
 from tracemill.factory import sources
+from tracemill.factory.chat import Chat
 from tracemill.factory.layouts import OPENR1_MATH, ColumnLayout, Common, Layout, Recorded, Row
 from tracemill.factory.openthoughts import OpenThoughts
 from tracemill.factory.sources import PlacedRow
 
-LAYOUTS: Mapping[str, Layout] = {
+LayoutName = Literal["columns", "openr1_math", "openthoughts", "chat"]
+LAYOUTS: Mapping[LayoutName, Layout] = {
     "columns": ColumnLayout(),
     "openr1_math": OPENR1_MATH,
     "openthoughts": OpenThoughts(),
+    "chat": Chat(),
 }
 """By the names that recipes use; those of `columns` are the recipe's own."""
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")

@@ -21,9 +21,9 @@ from tracemill.filters.clusters import Copy, Sketches, Text
 from tracemill.filters.minhash import SEED, Scheme
 
 if TYPE_CHECKING:
-    from tracemill.filters.minhash import U64
+    from tracemill.filters.words import U64
 
-VERSION = 1
+VERSION = 2
 """Of our own part: words, shingles, keys. Raise it with any change of what a text's keys are."""
 _FIELD = b"tracemill.minhash"
 
@@ -55,6 +55,16 @@ def write_keys(folder: Path, scheme: Scheme, ids: Sequence[str], keys: U64) -> N
     _put(folder / f"{stem}.ids.parquet", by_text, scheme)
     by_key = pa.table({"key": keys.ravel()[order], "text": texts})
     _put(folder / f"{stem}.keys.parquet", by_key, scheme)  # last: it is what makes the batch count
+
+
+def ids(folder: Path) -> Any:
+    """An Arrow table (id) of the indexed texts. Texts without a word are never there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = sorted(folder.glob("*.keys.parquet"))
+    tables = [pq.read_table(str(file).replace(".keys.", ".ids."), columns=["id"]) for file in files]
+    return pa.concat_tables([pa.table({"id": pa.array([], pa.string())}), *tables])
 
 
 def copies_of_indexed(

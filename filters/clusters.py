@@ -11,7 +11,7 @@ temporary file, as large as they are, and come back for candidates only.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -19,13 +19,14 @@ from tracemill.core.ids import content_id
 from tracemill.core.spool import Spool
 from tracemill.filters import minhash, overlap
 from tracemill.filters.minhash import Scheme
+from tracemill.filters.words import mixed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tracemill.filters.minhash import U64, Ints
     from tracemill.filters.overlap import Floats
+    from tracemill.filters.words import U64, Ints
 
     Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -93,7 +94,7 @@ class Sketches:
         keys = minhash.band_keys(shingles, self.scheme)
         codes = {group: int(content_id(group)[:16], 16) for group in {text.group for text in texts}}
         groups = np.array([codes[text.group] for text in texts], dtype=np.uint64)
-        keys = minhash.mixed(keys ^ groups[:, None])
+        keys = mixed(keys ^ groups[:, None])
         self.ids += [text.id for text in texts]
         self.lengths.extend(len(text.text) for text in texts)
         self._keys.append(keys)
@@ -176,9 +177,19 @@ def copies(texts: Iterable[Text], scheme: Scheme, keep: Keep = "first") -> list[
     sketches = Sketches(scheme)
     sketches.add(texts)
     sketches.seal()
-    if not sketches.ids:
+    return copies_among(sketches, range(len(sketches.ids)), keep)
+
+
+def copies_among(sketches: Sketches, numbers: Collection[int], keep: Keep = "first") -> list[Copy]:
+    """The same of these texts of sealed sketches."""
+    import numpy as np
+
+    if not numbers:
         return []
-    return _stated(sketches, *sketches.verified(sketches.candidates()), keep)
+    asked = np.zeros(len(sketches.ids), dtype=np.bool_)
+    asked[list(numbers)] = True
+    pairs = sketches.candidates()
+    return _stated(sketches, *sketches.verified(pairs[asked[pairs].all(axis=1)]), keep)
 
 
 def connected(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -229,7 +240,7 @@ def _stated(sketches: Sketches, pairs: Ints, jaccards: Floats, keep: Keep) -> li
     import numpy as np
 
     known = dict(zip(map(tuple, pairs.tolist()), jaccards.tolist(), strict=True))
-    best = _order(sketches.lengths, keep)
+    best = order(sketches.lengths, keep)
     keepers = {cluster[0]: cluster[1:] for cluster in (sorted(one, key=best) for one in connected(known))}
     wanted = [(min(k, one), max(k, one)) for k, others in keepers.items() for one in others]
     missing = [pair for pair in wanted if pair not in known]
@@ -251,7 +262,7 @@ def _stated(sketches: Sketches, pairs: Ints, jaccards: Floats, keep: Keep) -> li
     return [found[number] for number in sorted(found)]
 
 
-def _order(lengths: Sequence[int], keep: Keep) -> Callable[[int], tuple[int, int]]:
+def order(lengths: Sequence[int], keep: Keep) -> Callable[[int], tuple[int, int]]:
     """What the kept one of a cluster is the least by."""
     sign = {"first": 0, "shortest": 1, "longest": -1}[keep]
     return lambda number: (sign * lengths[number], number)

@@ -30,7 +30,7 @@ class Language:
     min_share: float = 0.9
 
     name: ClassVar[str] = "language"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
 
     def __post_init__(self) -> None:
         if self.target != "prompt" and code_of(self.target) is None:
@@ -44,7 +44,7 @@ class Language:
         target = code_of(stated) or _detected(prompt.text)
         if target is None:
             return None
-        found = consistency(trace.reasoning, target, prompt.text)
+        found = consistency(trace.reasoning, target, prompt.text, enough=self.min_share)
         if found.words < ENOUGH or found.share >= self.min_share:
             return None
         reason = "wrong_language" if found.share < 0.5 else "mixed_language"

@@ -1,11 +1,9 @@
 """MinHash of texts: word shingles in numpy, signatures by rensa, band keys.
 
-A word is a run of characters between ASCII white space, ASCII letters in lower case, in Unicode NFC; a character of the
-scripts in U+0800 to U+1FFF and U+3000 to U+9FFF (Thai, Khmer, Han, kana, …) begins a word of its own, since many of
-those write no spaces. A shingle is n words in a row, hashed to 64 bits; a text of fewer words is one shingle, an empty
-one none. Numbers are never folded: they are in the shingles as they stand, and the numbers of a text, which are its
-words with an ASCII digit in them, with multiplicity, are kept apart, so that "same template, other numbers" can be told
-from a copy.
+Words are those of `filters.words`, ASCII letters in lower case, in Unicode NFC. A shingle is n words in a row, hashed
+to 64 bits; a text of fewer words is one shingle, an empty one none. Numbers are never folded: they are in the shingles
+as they stand, and the numbers of a text, which are its words with an ASCII digit in them, with multiplicity, are kept
+apart, so that "same template, other numbers" can be told from a copy.
 
 Two texts that agree in all rows of one band are candidates (Broder 1997; Leskovec, Rajaraman, Ullman, Mining of Massive
 Datasets, chapter 3). Candidates only: what verifies them is `filters.clusters`.
@@ -13,29 +11,21 @@ Datasets, chapter 3). Candidates only: what verifies them is `filters.clusters`.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from tracemill.filters.words import MULTIPLIER, mixed, words_of
 
-    U32 = NDArray[np.uint32]
-    U64 = NDArray[np.uint64]
-    Ints = NDArray[np.int64]
+if TYPE_CHECKING:
+    from tracemill.filters.words import U32, U64, Ints
 
 SEED = 42
 BATCH = 2**18
-"""Characters hashed in one go, so that a batch's arrays stay near the caches (2**18: 38k documents of 2.2 kB a second;
-2**20: 14k)."""
-_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
-_LONG = 64
-ALONE = tuple(bytes([lead]) for lead in (0xE0, 0xE1, *range(0xE3, 0xEA)))
-"""What begins a character that is a word of its own, in UTF-8. 0xE2 begins ’, →, ≤ and their like."""
+"""Characters hashed in one go, so that a batch's arrays stay near the caches (2**18: 44k documents of 2.2 kB a second;
+2**16: 36k, 2**20: 38k)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +91,26 @@ def batches(texts: Iterable[str]) -> Iterator[list[str]]:
 def folded(text: str) -> bytes:
     """As it is compared, but for its white space."""
     if text.isascii():
-        return text.lower().encode()
+        return text.encode().lower()
     return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass").lower()  # five times as fast as casefold
 
 
 def shingles(texts: Sequence[bytes], words: int) -> Hashes:
     """Hashes of every so many words in a row of each folded text."""
-    data, starts, lengths, ends = _words(texts)
-    return _shingles(_hashes(data, starts, lengths), ends, words)
+    found = words_of(texts)
+    return _shingles(found.hashes(), found.ends, words)
 
 
 def shingles_and_numbers(texts: Sequence[bytes], words: int) -> tuple[Hashes, Hashes]:
     """The same, and hashes of the words with a digit, as often as they occur: what verifies a pair."""
     import numpy as np
 
-    data, starts, lengths, ends = _words(texts)
-    hashes = _hashes(data, starts, lengths)
-    digits = np.frombuffer(data, dtype=np.uint8) - np.uint8(ord("0")) < 10  # unsigned: what is below "0" wraps round
+    found = words_of(texts)
+    starts, ends, hashes = found.starts, found.ends, found.hashes()
+    codes = np.frombuffer(found.data, dtype=np.uint8)
+    digits = codes - np.uint8(ord("0")) < 10  # unsigned: what is below "0" wraps round
     counted = np.cumsum(digits, dtype=np.int32)
-    numbered = np.flatnonzero(counted[starts + lengths - 1] > counted[starts - 1])
+    numbered = np.flatnonzero(counted[starts + found.lengths - 1] > counted[starts - 1])
     numbers = Hashes(mixed(hashes[numbered]), _offsets(np.searchsorted(numbered, ends)))
     return _shingles(hashes, ends, words), numbers
 
@@ -145,82 +136,9 @@ def band_keys(batch: Hashes, scheme: Scheme) -> U64:
     rows = signatures(batch, scheme).reshape(len(batch), scheme.bands, scheme.rows)
     keys = np.tile(np.arange(scheme.bands, dtype=np.uint64), (len(batch), 1))
     for row in range(scheme.rows):
-        keys *= np.uint64(_MULTIPLIER)
+        keys *= np.uint64(MULTIPLIER)
         keys += rows[:, :, row]
     return mixed(keys)
-
-
-def mixed(values: U64) -> U64:
-    """A bijection of 64 bits that spreads each bit over all (the finaliser of MurmurHash3)."""
-    import numpy as np
-
-    values = values ^ (values >> np.uint64(33))
-    values *= np.uint64(0xFF51AFD7ED558CCD)
-    values ^= values >> np.uint64(33)
-    values *= np.uint64(0xC4CEB9FE1A85EC53)
-    values ^= values >> np.uint64(33)
-    return values
-
-
-def _words(texts: Sequence[bytes]) -> tuple[bytes, Ints, Ints, Ints]:
-    """All texts as one, starts and lengths of the words in it, and how many there are up to each text's end."""
-    import numpy as np
-
-    data = b" ".join([b"", *texts, b" " * 8])  # a space before, eight after to read on
-    inside = np.frombuffer(data, dtype=np.uint8) > ord(" ")
-    starts, stops = _edges(inside) if not any(lead in data for lead in ALONE) else _edges_and_alone(data, inside)
-    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)  # the space after each text
-    return data, starts, stops - starts, np.searchsorted(starts, ends)
-
-
-def _edges(inside: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Starts and ends of the runs of True; the first and the last element are False."""
-    import numpy as np
-
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    return edges[::2], edges[1::2]
-
-
-def _edges_and_alone(data: bytes, inside: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """The same, where some characters begin a word within a run."""
-    import numpy as np
-
-    buffer = np.frombuffer(data, dtype=np.uint8)
-    alone = (buffer >= 0xE0) & (buffer < 0xEA) & (buffer != 0xE2)
-    starts = inside[1:] & (~inside[:-1] | alone[1:])
-    stops = inside[:-1] & (~inside[1:] | alone[1:])
-    return np.flatnonzero(starts) + 1, np.flatnonzero(stops) + 1
-
-
-def _hashes(data: bytes, starts: Ints, lengths: Ints) -> U64:
-    """64 bits of each span of bytes. Up to eight bytes are their own hash."""
-    import numpy as np
-
-    eights = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
-    found = _eight(eights, starts, lengths)
-    longer = np.flatnonzero(lengths > 8)
-    for begin in range(8, _LONG, 8):
-        if not len(longer):
-            break
-        piece = _eight(eights, starts[longer] + begin, lengths[longer] - begin)
-        found[longer] = mixed(found[longer]) + piece * np.uint64(_MULTIPLIER)
-        longer = longer[lengths[longer] > begin + 8]
-    for at in longer.tolist():  # over 64 bytes, which is rare in prose
-        span = data[starts[at] : starts[at] + lengths[at]]
-        found[at] = int.from_bytes(hashlib.blake2b(span, digest_size=8).digest(), "little")
-    return found
-
-
-def _eight(eights: U64, starts: Ints, lengths: Ints) -> U64:
-    """The first eight bytes of each span; those behind its end are 0, which no word holds."""
-    import numpy as np
-
-    unused = 8 - lengths
-    np.maximum(unused, 0, out=unused)
-    unused <<= 3  # 0 to 56 bits: no span is empty
-    found: U64 = eights[starts]  # `take` would copy all of the unaligned view first
-    found <<= unused.view(np.uint64)
-    return found
 
 
 def _shingles(words: U64, ends: Ints, size: int) -> Hashes:
@@ -230,7 +148,7 @@ def _shingles(words: U64, ends: Ints, size: int) -> Hashes:
     counts = np.diff(ends, prepend=0)
     found = words.copy()
     for offset in range(1, size):
-        found *= np.uint64(_MULTIPLIER)
+        found *= np.uint64(MULTIPLIER)
         found[:-offset] += words[offset:]
     inside = np.ones(len(words), dtype=np.bool_)  # False where a text ends before the shingle does
     for back in range(1, size):
@@ -238,7 +156,7 @@ def _shingles(words: U64, ends: Ints, size: int) -> Hashes:
     for text in np.flatnonzero((counts > 0) & (counts < size)).tolist():  # too short for a shingle: all of its words
         first, value = int(ends[text] - counts[text]), 0
         for word in words[first : ends[text]].tolist():
-            value = (value * _MULTIPLIER + word) % 2**64
+            value = (value * MULTIPLIER + word) % 2**64
         found[first], inside[first] = value, True
     kept = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
     return Hashes(mixed(found[inside]), _offsets(np.cumsum(kept)))

@@ -37,8 +37,9 @@ class NearDuplicates:
     preset: Literal["default", "aggressive"] = "default"
     threshold: float | None = None
     """Least Jaccard of the shingle sets, instead of the preset's. Under .6 the default's bands miss most pairs."""
-    scope: Literal["all", "prompt"] = "all"
-    """`prompt` compares the traces of one prompt only."""
+    scope: Literal["all", "prompt", "corpus"] = "all"
+    """`prompt` compares the traces of one prompt only; `corpus` also with those that earlier jobs have kept, which stay
+    (over files, where there is no corpus, it is `all`)."""
     keep: Keep = "first"
     """Of a cluster: the first in the order of the items, or the one of fewest or most characters."""
 
@@ -61,10 +62,13 @@ class NearDuplicates:
         The detail is `<kept trace>: jaccard <j>`; where the kept one itself is not as near, `… with <trace>` follows:
         the member of the cluster that it was nearest by.
         """
-        for copy in copies(map(self.text, items), self.scheme, self.keep):
-            indirect = "" if copy.pair == copy.keeper else f" with {copy.pair}"
-            detail = f"{copy.keeper}: jaccard {copy.jaccard:.3f}{indirect}"
-            yield Drop(copy.id, self.name, self.version, "near_duplicate", detail)
+        return map(self.drop, copies(map(self.text, items), self.scheme, self.keep))
+
+    def drop(self, copy: Copy) -> Drop:
+        """What is said of a copy."""
+        indirect = "" if copy.pair == copy.keeper else f" with {copy.pair}"
+        detail = f"{copy.keeper}: jaccard {copy.jaccard:.3f}{indirect}"
+        return Drop(copy.id, self.name, self.version, "near_duplicate", detail)
 
     def text(self, item: Item) -> Text:
         """What of an item is compared, and within what."""

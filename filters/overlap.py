@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracemill.filters.minhash import mixed
+from tracemill.filters.words import mixed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tracemill.filters.minhash import U32, Ints
+    from tracemill.filters.words import U32, Ints
 
     Floats = NDArray[np.float64]
 

@@ -28,6 +28,9 @@ ENGINE_OPTIONS = {
 OWN_OPTIONS = (("code", "tier"),)
 """Options of verifiers that a recipe from outside may not set: how strong the sandbox is."""
 
+FILES_OF_FILTERS = frozenset(("against", "word_lists"))
+"""Options of filters that name files."""
+
 Engine = TypeVar("Engine", bound=EngineSection)
 
 
@@ -57,14 +60,14 @@ def _source(source: Source, at: int, folder: Path) -> Source:
 
 
 def _filter(section: FilterSection, at: int, folder: Path) -> FilterSection:
-    """With the files that it compares with inside `folder`."""
-    if "against" not in section.options:
-        return section
-    named = section.options["against"]
-    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
-        raise InputError(f"filters[{at}].against: a list of files is wanted")
-    paths = [str(_inside(folder, Path(one), f"filters[{at}].against")) for one in named]
-    return section.model_copy(update={"options": section.options | {"against": paths}})
+    """With the files that it reads inside `folder`."""
+    options = dict(section.options)
+    for option in FILES_OF_FILTERS & options.keys():
+        where, named = f"filters[{at}].{option}", options[option]
+        if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+            raise InputError(f"{where}: a list of files is wanted")
+        options[option] = [str(_inside(folder, Path(one), where)) for one in named]
+    return section.model_copy(update={"options": options})
 
 
 def _inside(folder: Path, asked: Path, where: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -214,14 +214,26 @@ async def open_judge(
     if shared is not None:
         yield await _ready(section, shared, seed)
         return
-    if section.engine == "fake":
-        opening = local_pool(FakeEngine(script=compares_texts), section.concurrency)
-    else:
-        opening = _open(section, settings, "judge")
-    async with opening as pool:
+    async with open_engine(section, settings, "judge", compares_texts) as pool:
         judge = await _ready(section, pool, seed)
         pool.grow()
         yield judge
+
+
+@asynccontextmanager
+async def open_engine(
+    section: EngineSection, settings: Settings, where: str, script: Callable[[Request], str]
+) -> AsyncIterator[Pool]:
+    """An engine of no job's samples, while the block lasts. The fake one replies with `script`.
+
+    `where` is what its fields are called in errors.
+    """
+    if section.engine == "fake":
+        opening = local_pool(FakeEngine(script=script), section.concurrency)
+    else:
+        opening = _open(section, settings, where)
+    async with opening as pool:
+        yield pool
 
 
 async def _ready(section: JudgeSection, engine: Engine, seed: int | None) -> Judge:

@@ -11,6 +11,7 @@ from tracemill.core.types import Trace
 from tracemill.corpus.export import Exported, export
 from tracemill.corpus.selection import find
 from tracemill.corpus.store import Corpus
+from tracemill.filters.privacy import masked
 
 
 def completion_text(trace: Trace) -> str:
@@ -24,4 +25,4 @@ def export_dataset(
     """Write one version (the latest where None) to `folder`, or to `<exports>/<name>-v<version>`. Raises InputError."""
     corpus = Corpus.open(settings.corpus)
     target = folder or settings.exports / f"{name}-v{find(corpus, name, version).version}"
-    return export(corpus, name, version, target, completion_text, layout)
+    return export(corpus, name, version, target, completion_text, masked, layout)

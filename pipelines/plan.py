@@ -9,14 +9,16 @@ from itertools import islice
 
 from tracemill.core import plugins
 from tracemill.core.errors import InputError, nearest
-from tracemill.core.ids import canonical_json, content_id
-from tracemill.core.types import Filter, Prompt, Sieve, Verifier
+from tracemill.core.ids import canonical_json
+from tracemill.core.types import Prompt, Verifier
 from tracemill.factory import sources
 from tracemill.factory.recording import Source as Recorded
 from tracemill.factory.recording import Survey
 from tracemill.factory.thinking import Example, ThinkFormat
-from tracemill.filters.contamination import Contamination
+from tracemill.filters.duplicate_prompts import DuplicatePrompts
+from tracemill.filters.semantic_duplicates import SAME_QUESTION
 from tracemill.pipelines.identity import job_id
+from tracemill.pipelines.policy import Policy, policy_of
 from tracemill.pipelines.recipe import FileSource, JudgeSection, ReasoningGymSource, Recipe, Source
 from tracemill.pipelines.recorded import Judgeable
 from tracemill.pipelines.recording_section import RecordingSource
@@ -33,13 +35,10 @@ class Plan:
     job_id: str
     tasks: Tasks
     merged: int
-    """Prompts that stood in the sources more than once."""
+    """Prompts that stood in the sources more than once, or nearly so where the recipe drops these."""
     judges: Mapping[str, tuple[Verifier, ...]]
     """Name of a prompt's own verifier → it and the others that judge with it."""
-    filters: tuple[Filter, ...]
-    sieves: tuple[Sieve, ...]
-    policy: str
-    """Id of the filters with their options and versions."""
+    policy: Policy
     judge_section: JudgeSection | None
     """The model that judges, where a verifier of the plan asks one."""
     recorded: Survey
@@ -78,7 +77,7 @@ def make_plan(recipe: Recipe) -> Plan:
     _check_votes(recipe)
     adaptive = recipe.generate.adaptive
     also = {name: _verifier(recipe, name, f"verify.also[{at}]") for at, name in enumerate(recipe.verify.also)}
-    sifters = _sifters(recipe)
+    policy = policy_of(recipe.filters)
     tasks = Tasks(() if adaptive is None else adaptive.group_by)
     survey = Survey()
     merged = 0
@@ -90,6 +89,10 @@ def make_plan(recipe: Recipe) -> Plan:
     tasks.seal()
     if not tasks:
         raise InputError("prompts: the sources hold no prompt")
+    if recipe.dedup_prompts != "exact":
+        sieve = DuplicatePrompts(semantic=SAME_QUESTION if recipe.dedup_prompts == "semantic" else None)
+        repeated = sieve.repeated(tasks.prompts())
+        tasks, merged = tasks.without(repeated), merged + len(repeated)
     for column in () if adaptive is None else adaptive.group_by:
         if column not in tasks.columns:
             hint = nearest(column, tasks.columns) if tasks.columns else ""
@@ -107,9 +110,7 @@ def make_plan(recipe: Recipe) -> Plan:
         tasks=tasks,
         merged=merged,
         judges=judges,
-        filters=tuple(sifter for sifter in sifters if isinstance(sifter, Filter)),
-        sieves=tuple(sifter for sifter in sifters if isinstance(sifter, Sieve)),
-        policy=policy(recipe),
+        policy=policy,
         judge_section=recipe.judge if Judge.name in {one.name for chain in judges.values() for one in chain} else None,
         recorded=survey,
     )
@@ -193,21 +194,6 @@ def judge_of(section: JudgeSection, seed: int | None = None) -> Judge:
         constrained=section.constrained,
         seed=seed,
     )
-
-
-def _sifters(recipe: Recipe) -> list[Filter | Sieve]:
-    return [
-        plugins.get("filters", section.name, section.options, where=f"filters[{at}]")
-        for at, section in enumerate(recipe.filters)
-    ]
-
-
-def policy(recipe: Recipe) -> str:
-    """Id of a recipe's filters with their options, versions and the files they read: what drops are filed under."""
-    sections = [canonical_json(section.model_dump(mode="json")) for section in recipe.filters]
-    sifters = _sifters(recipe)
-    files = (sifter.digest for sifter in sifters if isinstance(sifter, Contamination) and sifter.against)
-    return content_id("policy", *sections, *(sifter.version for sifter in sifters), *files)
 
 
 def _read(recipe: Recipe, source: Source, survey: Survey, where: str) -> Iterator[Prompt]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tracemill.core.errors import InputError, nearest
@@ -150,6 +150,9 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="name of the job and of its data set")
     description: str = ""
     prompts: tuple[Annotated[Source, Field(discriminator="source")], ...] = Field(min_length=1)
+    dedup_prompts: Literal["exact", "near", "semantic"] = Field(
+        "exact", description="of questions that repeat each other, ask the first only: as they stand, nearly, reworded"
+    )
     generate: GenerateSection = GenerateSection()
     verify: VerifySection = VerifySection()
     judge: JudgeSection | None = None
@@ -178,16 +181,27 @@ def parse(data: Any, origin: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        errors = error.errors()
-        first = errors[0]
-        place = _field_path(first["loc"])
-        # A list with a bad item is also too short: that is not a second mistake.
-        others = sum(1 for other in errors[1:] if other["loc"] != first["loc"][: len(other["loc"])])
-        more = f" (and {others} more)" if others else ""
-        got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
-        raise InputError(
-            f"{origin}: {place + ': ' if place else ''}{plainly(first['type'], first['msg'])}{got}{more}"
-        ) from error
+        raise _first_mistake(error, origin) from error
+
+
+def _first_mistake(error: ValidationError, origin: str) -> InputError:
+    """The first of them as one line, and how many there are."""
+    errors = error.errors()
+    first = errors[0]
+    place = _field_path(first["loc"])
+    # A list with a bad item is also too short: that is not a second mistake.
+    others = sum(1 for other in errors[1:] if other["loc"] != first["loc"][: len(other["loc"])])
+    more = f" (and {others} more)" if others else ""
+    got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
+    return InputError(f"{origin}: {place + ': ' if place else ''}{plainly(first['type'], first['msg'])}{got}{more}")
+
+
+def sections_of(data: list[Any], origin: str) -> tuple[FilterSection, ...]:
+    """Filters as a recipe lists them. Raises InputError like `parse`."""
+    try:
+        return TypeAdapter(tuple[FilterSection, ...]).validate_python(data)
+    except ValidationError as error:
+        raise _first_mistake(error, origin) from error
 
 
 def _field_path(loc: tuple[int | str, ...]) -> str:

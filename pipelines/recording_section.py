@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tracemill.factory.layouts import ColumnLayout, Layout
-from tracemill.factory.recording import LAYOUTS, Source
+from tracemill.factory.recording import LAYOUTS, LayoutName, Source
 from tracemill.pipelines.section import Section
 
 
@@ -36,7 +36,7 @@ class RecordingSource(Section):
 
     source: Literal["recording"]
     path: Path = Field(description=".jsonl, .jsonl.gz or .parquet, a folder of these, or one that `datasets` saved")
-    layout: Literal["columns", "openr1_math", "openthoughts"] = Field("columns", description="how rows are read")
+    layout: LayoutName = Field("columns", description="how rows are read")
     columns: RecordedColumnsSection = Field(RecordedColumnsSection(), description="names, for layout `columns`")
     split: str = Field("train", description="of a folder: the split, or files whose names begin with it")
     verifier: str | None = Field(None, description="verifier that judges the answers; unset: the layout's, or math")

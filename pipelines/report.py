@@ -9,7 +9,7 @@ from tracemill.corpus.selection import DatasetVersion, Selection, datasets
 from tracemill.corpus.store import Corpus
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.jobs import Job, JobState
-from tracemill.pipelines.plan import policy
+from tracemill.pipelines.policy import policy_of
 
 _STAGES = (
     ("generated", "format"),
@@ -60,7 +60,8 @@ def dataset_of(job: Job, corpus: Corpus) -> DatasetVersion:
     nothing is selected yet, and the selection lets all pass.
     """
     recipe = recipes.parse(job.recipe)
-    filed, chosen = policy(recipe), recipe.select.selection()
+    policy = policy_of(recipe.filters)
+    filed, chosen = policy.id, policy.selection(recipe.select)
     made = [one for one in datasets(corpus) if (one.name, one.job_id, one.policy) == (job.name, job.id, filed)]
     versions = [one for one in made if one.selection == chosen]
     if versions:

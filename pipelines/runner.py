@@ -14,20 +14,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from tracemill.core.errors import Stopped
 from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.ledger import Ledger
 from tracemill.corpus.selection import DatasetVersion, select
 from tracemill.corpus.store import Corpus
+from tracemill.pipelines.anatomy import measure
 from tracemill.pipelines.brake import Brakes
 from tracemill.pipelines.engines import check_model, open_makers, open_plan_judge
 from tracemill.pipelines.generation import Generation
+from tracemill.pipelines.job_sifting import sift
 from tracemill.pipelines.majority import Labelled, label
 from tracemill.pipelines.plan import Plan
 from tracemill.pipelines.progress import Progress
 from tracemill.pipelines.references import ReferenceCheck, check_references
 from tracemill.pipelines.rejudging import settle, unsettled
-from tracemill.pipelines.sifting import sift
 from tracemill.verifiers.judge import Judge
 
 T = TypeVar("T")
@@ -57,6 +59,8 @@ class Watch:
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_checking: Callable[[int, int], None] = lambda done, total: None
     """References checked so far, and all."""
+    on_sifting: Callable[[str, int], None] = lambda sifter, seen: None
+    """Who looks, `filters`, a sieve's name or `anatomy`, and how many traces it has seen."""
     on_references: Callable[[ReferenceCheck], None] = lambda found: None
 
 
@@ -91,15 +95,15 @@ async def run_held(
             labelled = await _label(plan, corpus, watch)
             await _judge_again(plan, settings, watch, corpus, made.judge, engines)
         watch.on_stage("sifting")
-        await _stoppable(lambda stopped: sift(plan, corpus))
+        await _stoppable(partial(_sift, plan, corpus, settings, watch))
     if brakes.stop.has_ended:
         return None
     watch.on_stage("selecting")
-    name, selection = plan.recipe.name, plan.recipe.select.selection()
-    dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy, name, selection)
+    name, selection = plan.recipe.name, plan.policy.selection(plan.recipe.select)
+    dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy.id, name, selection)
     return Result(
         job_id=plan.job_id,
-        funnel=await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy, dataset),
+        funnel=await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy.id, dataset),
         dataset=dataset,
         progress=made.progress,
         labelled=labelled,
@@ -168,6 +172,16 @@ async def _check_prompts(plan: Plan, corpus: Corpus, watch: Watch) -> None:
     check = partial(check_references, tasks.prompts(), len(tasks), own, watch.on_checking)
     watch.on_references(await _stoppable(check))
     await asyncio.to_thread(corpus.add_prompts, tasks.prompts())
+
+
+def _sift(plan: Plan, corpus: Corpus, settings: Settings, watch: Watch, stopped: Callable[[], bool]) -> None:
+    def look(sifter: str, seen: int) -> None:
+        if stopped():
+            raise Stopped("while sifting")
+        watch.on_sifting(sifter, seen)
+
+    sift(plan.job_id, plan.policy, corpus, settings, look)
+    measure(corpus, plan.job_id, partial(look, "anatomy"), address=settings.ray_address)
 
 
 async def _stoppable(work: Callable[[Callable[[], bool]], T]) -> T:

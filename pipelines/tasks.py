@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -68,6 +68,15 @@ class Tasks(Sequence[Task]):
         """No more are added."""
         self._spool.seal()
         self._known.clear()
+
+    def without(self, ids: Collection[str]) -> Tasks:
+        """The same, sealed, but for these prompts."""
+        left = Tasks(self._group_by)
+        for task in self:
+            if task.prompt.id not in ids:
+                left.add(task.prompt, task.thinking)
+        left.seal()
+        return left
 
     def id(self, place: int) -> str:
         """The id of the prompt at that place, without reading it."""

@@ -32,6 +32,7 @@ from typing import Any
 
 import psutil
 
+from tracemill.core.settings import settings
 from tracemill.corpus.ledger import Ledger
 from tracemill.corpus.selection import DatasetVersion, find, select
 from tracemill.corpus.store import Corpus
@@ -40,8 +41,8 @@ from tracemill.factory.local import local_pool
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import Maker
 from tracemill.pipelines.generation import Generation
+from tracemill.pipelines.job_sifting import sift
 from tracemill.pipelines.plan import Plan, make_plan
-from tracemill.pipelines.sifting import sift
 
 NODES = 3
 KINDS = ("driver", "sigterm", "actor", "worker", "raylet", "node")
@@ -210,8 +211,8 @@ async def undisturbed(plan: Plan, corpus: Corpus) -> DatasetVersion:
     with Ledger.open(corpus, plan.job_id) as ledger:
         async with local_pool(FakeEngine(), 64) as pool:
             await Generation(plan, ledger).run([Maker(pool, pool, "fake")])
-    sift(plan, corpus)
-    return select(corpus, plan.job_id, plan.policy, plan.recipe.name, plan.recipe.select.selection())
+    sift(plan.job_id, plan.policy, corpus, settings())
+    return select(corpus, plan.job_id, plan.policy.id, plan.recipe.name, plan.recipe.select.selection())
 
 
 def contents(corpus: Corpus, name: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Language:
     """Ask lingua (extra `languages`) where the language of a short prompt is unclear; 1 s to load, 150 MB."""
 
     name: ClassVar[str] = "language"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     def __post_init__(self) -> None:
         if self.target != "prompt" and code_of(self.target) is None:

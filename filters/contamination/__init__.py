@@ -4,8 +4,8 @@ What is looked for: n-grams of n words of an item's question or solutions; a que
 prompt; and, in prompts, questions that differ in a few characters (other numbers in the same sentence, say). Compared
 without case, punctuation, white space and accents; numbers are never folded, so n words with another number among them
 are other words. An n-gram that more than 20 items hold is the benchmark's template, and no evidence. Each match is
-confirmed word by word. Does not see paraphrases or translations. Ships no benchmark: without `against` and `items` it
-does nothing.
+confirmed word by word. With `semantic`, prompts that are a question in other words as well (`paraphrase`). Does not see
+translations. Ships no benchmark: without `against` and `items` it does nothing.
 
 The field takes n = 8 (open-r1, on problems), 10 (DeepSeek-R1) and 13 (lm-eval, s1). Of the MATH training problems 8
 drops 12.1 %, 10 drops 4.7 %, 13 drops 2.1 %, against MATH-500, GSM8K test and HumanEval; most are phrases of contests
@@ -15,9 +15,10 @@ drops 12.1 %, 10 drops 4.7 %, 13 drops 2.1 %, against MATH-500, GSM8K test and H
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -28,8 +29,16 @@ from tracemill.core.types import Drop, Prompt, Trace
 
 if TYPE_CHECKING:
     from tracemill.filters.contamination.index import Hit, Index
+    from tracemill.filters.contamination.paraphrase import Paraphrases
     from tracemill.filters.contamination.similar import Similar
 
+PROMPT_REASONS = {
+    "ngrams": "contaminated_prompt",
+    "whole": "contaminated_prompt",
+    "similar": "similar_prompt",
+    "paraphrase": "paraphrased_prompt",
+}
+"""The reason of a drop by the kind of what was found in the prompt."""
 QUOTED = 160
 """Characters of a match that the detail shows."""
 
@@ -49,6 +58,9 @@ class Contamination:
     """Least share of an item's n-grams, 0 to 1; 0 drops at the first."""
     fuzzy: float | None = 95.0
     """Least rapidfuzz ratio, 80 to 100, of a prompt to a question of n words or more; None compares no further."""
+    semantic: float | None = None
+    """Least cosine, .5 to 1, of a prompt to a question that it says in other words, with the same numbers and formulas;
+    .7 finds three in four (`paraphrase`). None looks for none; else the extra `[semantic]` has to be installed."""
 
     name: ClassVar[str] = "contamination"
     version: ClassVar[str] = "1"
@@ -61,21 +73,29 @@ class Contamination:
             raise InputError(f"min_coverage: {self.min_coverage} is not between 0 and 1")
         if self.fuzzy is not None and not 80 <= self.fuzzy <= 100:
             raise InputError(f"fuzzy: {self.fuzzy} is not between 80 and 100; null compares no further")
+        if self.semantic is not None:
+            from tracemill.filters.embedding import need_model
+
+            if not 0.5 <= self.semantic <= 1:
+                raise InputError(f"semantic: {self.semantic} is not between 0.5 and 1; null looks for no paraphrases")
+            need_model("semantic")
 
     @property
     def digest(self) -> str:
-        """What the files of `against` hold: the same names may hold something else tomorrow."""
+        """What the files of `against` hold: the same names may hold something else tomorrow. "" for no files."""
+        if not self.against:
+            return ""
         files = (
             one for path in map(Path, self.against) for one in (sorted(path.rglob("*")) if path.is_dir() else [path])
         )
         return content_id(*(hashlib.blake2b(one.read_bytes()).hexdigest() for one in files if one.is_file()))
 
     def check(self, trace: Trace, prompt: Prompt) -> Drop | None:
-        """A drop `contaminated_prompt`, `similar_prompt` or `contaminated_chain`; the detail names item and match."""
+        """A drop with the reason of PROMPT_REASONS or `contaminated_chain`; the detail names item and match."""
         if not (self.against or self.items):
             return None
         if hit := _in_prompt(self, prompt.text):
-            reason = "similar_prompt" if hit.kind == "similar" else "contaminated_prompt"
+            reason = PROMPT_REASONS[hit.kind]
         elif hit := _in_texts(self, (trace.reasoning, trace.answer)):
             reason = "contaminated_chain"
         else:
@@ -89,6 +109,7 @@ def described(hit: Hit, n: int) -> str:
         "ngrams": f"{hit.coverage:.1%} of its {n}-grams",
         "whole": "the whole of it",
         "similar": f"ratio {100 * hit.coverage:.1f}",
+        "paraphrase": f"similarity {hit.coverage:.2f}",
     }
     span = " ".join(hit.span.split())
     if len(span) > QUOTED:
@@ -103,9 +124,12 @@ def _in_prompt(told: Contamination, text: str) -> Hit | None:
 
     if hit := _in_texts(told, (text,), is_prompt=True):
         return hit
-    if told.fuzzy is None:
-        return None
-    return next(iter(_similar(told).search_words(words_of([text]), ())), None)
+    hits: Iterator[Hit] = iter(())
+    if told.fuzzy is not None:
+        hits = chain(hits, _similar(told).search_words(words_of([text]), ()))
+    if told.semantic is not None:
+        hits = chain(hits, _paraphrases(told).search([text], ()))
+    return next(hits, None)
 
 
 def _in_texts(told: Contamination, texts: Sequence[str], is_prompt: bool = False) -> Hit | None:
@@ -134,10 +158,20 @@ def _similar(told: Contamination) -> Similar:
     return Similar(_index(told), told.fuzzy or 100.0)
 
 
+@lru_cache(maxsize=4)
+def _paraphrases(told: Contamination) -> Paraphrases:
+    from tracemill.filters.contamination.paraphrase import Paraphrases
+
+    return Paraphrases(_index(told).parts, told.semantic or 1.0)
+
+
 plugin = Contamination()
 
 _ITEM = "A baker bakes 48 loaves a day, sells 31 of them, and gives half of the rest to 5 schools. How many are left?"
 _RENUMBERED = _ITEM.replace("48", "52").replace("31", "34").replace("5 ", "6 ")
+_REWORDED = (
+    "From 48 loaves that a baker bakes in a day, 31 are sold, and 5 schools get half of the rest. How many remain?"
+)
 _OTHER = "A farmer has 48 hens. Each of them lays 31 eggs before noon. How many eggs does he have to sell?"
 _CHAIN = "Let me think. We count the loaves, take away what is sold, and halve it: 17 - 8.5 is no whole number. "
 _AGAINST = {"items": [_ITEM, "Find the last digit of 7 to the 100th."]}
@@ -153,6 +187,10 @@ EXAMPLES = (
         _CHAIN, "similar_prompt", "wrong: the same sentences with other numbers", options=_AGAINST,
         prompt=_RENUMBERED,
     ),
+    FilterExample(
+        _CHAIN, "paraphrased_prompt", "wrong: in other words, if asked", prompt=_REWORDED,
+        options=_AGAINST | {"semantic": 0.7},
+    ),
     FilterExample(_CHAIN + _ITEM, "contaminated_chain", "wrong: quoted in the chain", prompt=_OTHER, options=_AGAINST),
     FilterExample(
         _CHAIN, "contaminated_prompt", "wrong: a short question, as a whole", options=_AGAINST,
@@ -165,6 +203,10 @@ EXAMPLES = (
     FilterExample(
         _CHAIN, None, "adversarial: other numbers, and no fuzzy ratio", options=_AGAINST | {"fuzzy": None},
         prompt=_RENUMBERED,
+    ),
+    FilterExample(
+        _CHAIN, None, "adversarial: in other words, with other numbers", options=_AGAINST | {"semantic": 0.7},
+        prompt=_REWORDED.replace("48", "52").replace("31", "34"),
     ),
     FilterExample(
         _CHAIN, None, "adversarial: only twelve words of it", options=_AGAINST,

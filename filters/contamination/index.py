@@ -1,7 +1,7 @@
 """Which texts hold text of a benchmark: n-grams of words by hash, each confirmed word by word; short items as a whole.
 
 A hash is looked up in a bitmap, then by bisection, then its words are compared, so a hash collision drops nothing. Does
-not see paraphrases; questions with a few changed words are found in `similar`.
+not see paraphrases (`paraphrase` does); questions with a few changed words are found in `similar`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ class Hit:
     text: int
     """Number of the text."""
     part: Part
-    kind: Literal["ngrams", "whole", "similar"]
+    kind: Literal["ngrams", "whole", "similar", "paraphrase"]
     span: str
     """What matches, as the text has it: the longest run of matching n-grams, or all of it."""
     coverage: float
-    """Share of the part's distinct n-grams that occur in the text, 0 to 1; of `similar`, the ratio."""
+    """Share of the part's distinct n-grams that occur in the text, 0 to 1; of `similar` the ratio, of `paraphrase` the
+    cosine."""
 
 
 class Matches(NamedTuple):

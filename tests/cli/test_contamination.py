@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,27 @@ def test_what_is_looked_for_can_be_narrowed(tracemill: Callable[..., Any], bench
     found = json.loads(done.out)
     assert (found["rows"], found["contaminated_rows"]) == (4, 1)
     assert found["benchmarks"] == {
-        "bakers": {"items": 3, "items_found": 1, "rows": 1, "ngrams": 0, "whole": 1, "similar": 0}
+        "bakers": {"items": 3, "items_found": 1, "rows": 1, "ngrams": 0, "whole": 1, "similar": 0, "paraphrase": 0}
     }
+
+
+def test_questions_in_other_words_are_found_if_asked(
+    tracemill: Callable[..., Any], tmp_path: Path, benchmark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reworded.jsonl"
+    text = "From 48 loaves baked in a day, a baker sells 31, and 5 schools get half of what is left. How many remain?"
+    path.write_text(json.dumps({"prompt": text}) + "\n")
+    assert tracemill("contamination", "--against", benchmark, str(path)).code == 0
+    asked = ("contamination", "--against", benchmark, "--semantic", "0.7", "--min-coverage", "1", "--json", str(path))
+    done = tracemill(*asked)
+    assert done.code == 1
+    found = json.loads(done.out)
+    assert found["benchmarks"]["bakers"]["paraphrase"] == found["contaminated_rows"] == 1
+    assert "b/1 (question), similarity 0." in found["examples"][0]
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    done = tracemill(*asked)
+    assert done.code == 3
+    assert "--semantic: wordllama is not installed: run pip install 'tracemill[semantic]'" in done.err
 
 
 def test_nothing_found_is_exit_code_0(tracemill: Callable[..., Any], tmp_path: Path, benchmark: str) -> None:

@@ -199,11 +199,6 @@ def test_a_few_symbols_in_formulas_are_no_foreign_text(text: str) -> None:
     assert consistency(ENGLISH * 5 + text, "en").foreign == {}
 
 
-def test_a_long_sentence_is_judged_in_equal_parts() -> None:
-    pieces = list(languages._pieces(" ".join(["word"] * 81) + ". Two words. And two more words."))
-    assert [piece.count(" ") + 1 for piece in pieces] == [27, 27, 27, 6]
-
-
 def test_what_the_prompt_says_is_quoted_and_left_out() -> None:
     prompt = f"What does 你好吗 mean, and what does this: {GERMAN}?"
     quoting = consistency(ENGLISH * 3 + "They say 你好吗. " + GERMAN, "en", prompt)
@@ -226,6 +221,18 @@ def test_the_share_is_a_share_of_the_words(text: str, target: str, quoted: str) 
     assert found.words >= 0
     assert all(count > 0 for count in found.foreign.values())
     assert sum(found.foreign.values()) <= found.words + 1e-9
+
+
+@given(
+    st.lists(st.sampled_from([ENGLISH, GERMAN, CHINESE, "Fill it. ", "Zähl sie. ", "Los huevos están en una caja. "])),
+    st.sampled_from(["", GERMAN, ENGLISH + CHINESE]),
+    st.floats(0.01, 1),
+)
+def test_where_the_share_is_enough_it_is_enough_without_the_rest(text: list[str], quoted: str, enough: float) -> None:
+    whole, found = consistency("".join(text), "en", quoted), consistency("".join(text), "en", quoted, enough)
+    assert (found.share >= enough) == (whole.share >= enough)
+    if found.share < enough:
+        assert found == whole
 
 
 @given(st.lists(st.sampled_from([ENGLISH, GERMAN, CHINESE, RUSSIAN]), min_size=1, max_size=6))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tracemill.core.errors import CorpusError, InputError
 from tracemill.core.markup import MARKUPS
-from tracemill.core.types import Trace
+from tracemill.core.types import Prompt, Trace
 from tracemill.corpus import export as exporting
 from tracemill.corpus.export import export
 from tracemill.corpus.selection import Selection, select
@@ -17,6 +20,10 @@ from tracemill.corpus.store import Corpus
 
 def render(trace: Trace) -> str:
     return MARKUPS[trace.thinking].join(trace.reasoning, trace.answer)
+
+
+def unmasked(trace: Trace, prompt: Prompt, kinds: Collection[str]) -> Trace:
+    raise AssertionError(f"{kinds} are not asked for")
 
 
 @pytest.fixture
@@ -34,7 +41,7 @@ def test_the_line_that_is_given_loads_the_set(
     chosen: Corpus, build: Any, layout: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "SHARD_ROWS", 4)
-    done = export(chosen, "sums", None, tmp_path / "out", render, layout)
+    done = export(chosen, "sums", None, tmp_path / "out", render, unmasked, layout)
     assert (done.path, done.rows) == (tmp_path / "out", 10)
     rows = load(done.load, tmp_path)
     assert len(rows) == 10
@@ -62,7 +69,7 @@ def load(line: str, tmp_path: Path) -> Any:
 
 
 def test_the_card_says_what_is_in_it(chosen: Corpus, tmp_path: Path) -> None:
-    done = export(chosen, "sums", 1, tmp_path / "out", render)
+    done = export(chosen, "sums", 1, tmp_path / "out", render, unmasked)
     card = (done.path / "README.md").read_text()
     for line in ("# sums, version 1", "| rows | 10 |", "| prompts | 5 |", "| models | small (10) |", "| kept | 10 |",
                  "| label sources | gold (10) |", "job `job`, filter policy `strict`", done.load):  # fmt: skip
@@ -70,29 +77,48 @@ def test_the_card_says_what_is_in_it(chosen: Corpus, tmp_path: Path) -> None:
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else(chosen: Corpus, tmp_path: Path) -> None:
-    export(chosen, "sums", None, tmp_path / "out", render)
+    export(chosen, "sums", None, tmp_path / "out", render, unmasked)
     (tmp_path / "out" / "old").touch()
-    export(chosen, "sums", None, tmp_path / "out", render)
+    export(chosen, "sums", None, tmp_path / "out", render, unmasked)
     assert not (tmp_path / "out" / "old").exists()
     (tmp_path / "mine").mkdir()
-    export(chosen, "sums", None, tmp_path / "mine", render)
+    export(chosen, "sums", None, tmp_path / "mine", render, unmasked)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     with pytest.raises(InputError, match="not empty and not an export"):
-        export(chosen, "sums", None, tmp_path / "full", render)
+        export(chosen, "sums", None, tmp_path / "full", render, unmasked)
     with pytest.raises(InputError, match="is a file"):
-        export(chosen, "sums", None, tmp_path / "full" / "thesis.txt", render)
+        export(chosen, "sums", None, tmp_path / "full" / "thesis.txt", render, unmasked)
     with pytest.raises(CorpusError, match="cannot be written"):
-        export(chosen, "sums", None, tmp_path / "full" / "thesis.txt" / "below", render)
+        export(chosen, "sums", None, tmp_path / "full" / "thesis.txt" / "below", render, unmasked)
 
 
 def test_mistakes_are_named(chosen: Corpus, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'sums'"):
-        export(chosen, "sum", None, tmp_path / "out", render)
+        export(chosen, "sum", None, tmp_path / "out", render, unmasked)
     with pytest.raises(InputError, match="no version 2"):
-        export(chosen, "sums", 2, tmp_path / "out", render)
+        export(chosen, "sums", 2, tmp_path / "out", render, unmasked)
     with pytest.raises(InputError, match="lacks its reasoning"):
-        export(chosen, "sums", None, tmp_path / "out", lambda trace: trace.answer)
+        export(chosen, "sums", None, tmp_path / "out", lambda trace: trace.answer, unmasked)
     with pytest.raises(InputError, match="layout"):
-        export(chosen, "sums", None, tmp_path / "out", render, "parket")  # type: ignore[arg-type]
+        export(chosen, "sums", None, tmp_path / "out", render, unmasked, "parket")  # type: ignore[arg-type]
     assert [path for path in tmp_path.iterdir() if path.name != "corpus"] == []
+
+
+def test_what_a_version_masks_is_masked_in_its_export(local: Corpus, build: Any, tmp_path: Path) -> None:
+    prompt = build.prompt()
+    local.add_prompts([prompt])
+    trace = build.trace(prompt, reasoning="Ask ann.")
+    build.store(local, [(trace, [build.verdict(trace)])])
+
+    def mask(trace: Trace, prompt: Prompt, kinds: Collection[str]) -> Trace:
+        return replace(trace, reasoning=trace.reasoning.replace("ann", f"[{', '.join(kinds)}]"))
+
+    plain = select(local, "job", "policy", "set", Selection())
+    masked = select(local, "job", "policy", "set", Selection(masks=("email", "phone")))
+    assert (masked.version, masked.is_new) == (plain.version + 1, True)
+    for version, said in ((1, "Ask ann."), (2, "Ask [email, phone].")):
+        export(local, "set", version, tmp_path / "out", render, mask)
+        (row,) = pq.read_table(tmp_path / "out" / "data").to_pylist()
+        assert said in row["completion"][0]["content"]
+        assert ("Masked in the chains: email, phone." in (tmp_path / "out" / "README.md").read_text()) == (version == 2)

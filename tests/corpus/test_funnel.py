@@ -87,7 +87,7 @@ def fill(corpus: Corpus, build: Any, job: list[Made], job_id: str) -> dict[str, 
         drops += [build.drop(trace)] if one.dropped else []
         traces[trace.id] = one
     build.store(corpus, samples, job_id)
-    corpus.add_drops(job_id, "strict", drops)
+    corpus.set_drops(job_id, "strict", {drop.trace_id: drop for drop in drops})
     return traces
 
 
@@ -224,7 +224,7 @@ def test_a_version_is_written_once_and_never_changes(corpus: Corpus, build: Any)
     # what is dropped later is still in the version, but no longer sifted
     ids = {row["trace_id"] for row in corpus.rows("SELECT trace_id FROM datasets WHERE version = 2", {})}
     drop = build.drop(corpus.trace(min(ids)))
-    corpus.add_drops("job", "strict", [drop])
+    corpus.set_drops("job", "strict", {drop.trace_id: drop})
     assert (funnel(corpus, "job", "strict", latest).kept, find(corpus, "set", 2).rows) == (2, 3)
     # going back to an earlier choice is a new version, for exports take the latest
     back = select(corpus, "job", "strict", "set", Selection(per_prompt=1))

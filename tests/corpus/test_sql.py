@@ -91,7 +91,19 @@ def test_the_gate_is_open_to_every_way_to_read(sql: str) -> None:
 
 def test_a_fresh_corpus_has_every_view(corpus: Corpus) -> None:
     names = [row[0] for row in ask(corpus, "SHOW TABLES").rows]
-    assert names == ["audits", "datasets", "drops", "latest_verdicts", "metrics", "prompts", "traces", "verdicts"]
+    assert names == [
+        "anatomy",
+        "audits",
+        "datasets",
+        "drops",
+        "every_drop",
+        "latest_anatomy",
+        "latest_verdicts",
+        "metrics",
+        "prompts",
+        "traces",
+        "verdicts",
+    ]
     assert ask(corpus, "SELECT count(*) FROM metrics").rows == [(0,)]
 
 

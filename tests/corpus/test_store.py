@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracemill.core.errors import CorpusError, InputError
-from tracemill.core.types import Item, Outcome, Prompt, Sampling, Trace
+from tracemill.core.types import Drop, Item, Outcome, Prompt, Rate, Sampling, Trace
 from tracemill.corpus import store, tables
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import SCHEMAS, arrow
@@ -72,7 +72,7 @@ def test_prompts_and_verdicts_come_back(corpus: Corpus, build: Any) -> None:
     build.store(corpus, [(trace, verdicts)])
     assert corpus.trace(trace.id) == trace
     assert corpus.verdicts(trace.id) == verdicts
-    assert list(corpus.samples("job")) == [Item(prompt, trace)]
+    assert list(corpus.samples("job")) == [Item(prompt, trace, Rate(0, 0))]
     with pytest.raises(InputError, match="'nix'"):
         corpus.trace("nix")
 
@@ -136,16 +136,31 @@ def test_an_append_that_is_repeated_is_a_no_op(corpus: Corpus, build: Any) -> No
     assert corpus.rows("SELECT count(*) AS n FROM prompts", {}) == [{"n": 3}]
 
 
-def test_drops_stand_once_for_each_policy(corpus: Corpus, build: Any) -> None:
-    first, second = (build.trace(build.prompt(), sample) for sample in (0, 1))
-    assert corpus.add_drops("job", "strict", [build.drop(first), build.drop(first, filter="other")]) == 1
-    assert corpus.add_drops("job", "strict", [build.drop(first), build.drop(second)]) == 1
-    assert corpus.add_drops("job", "loose", [build.drop(first)]) == 1
-    assert corpus.add_drops("job", "none", []) == 0
-    rows = corpus.rows("SELECT policy, filter, reason, job_id FROM drops ORDER BY ALL", {})
-    assert [(row["policy"], row["filter"]) for row in rows] == [
-        ("loose", "length"), ("strict", "length"), ("strict", "length"),
-    ]  # fmt: skip
+def test_the_drops_of_a_policy_are_those_that_were_set_last(corpus: Corpus, build: Any) -> None:
+    first, second, third = (build.trace(build.prompt(), sample) for sample in (0, 1, 2))
+
+    def put(policy: str, *drops: Drop) -> int:
+        return corpus.set_drops("job", policy, {drop.trace_id: drop for drop in drops})
+
+    def standing() -> set[tuple[str, str, str]]:
+        rows = corpus.rows("SELECT policy, trace_id, reason FROM drops WHERE job_id = 'job'", {})
+        return {(row["policy"], row["trace_id"], row["reason"]) for row in rows}
+
+    short, copy, other = (build.drop(trace) for trace in (first, second, third))
+    assert put("strict", short, copy) == 2
+    assert put("strict", short, copy) == 0
+    assert put("loose", short) == 1
+    assert put("none") == 0
+    both = {("strict", first.id, short.reason), ("loose", first.id, short.reason)}
+    assert standing() == both | {("strict", second.id, copy.reason)}
+    assert put("strict", short, other) == 2, "one is lifted, one is new"
+    assert standing() == both | {("strict", third.id, other.reason)}
+    assert put("strict", short, replace(copy, reason="again")) == 2
+    assert standing() == both | {("strict", second.id, "again")}
+    assert put("strict", replace(short, reason="longer")) == 3, "lifted and new; lifted"
+    assert standing() == {("strict", first.id, "longer"), ("loose", first.id, short.reason)}
+    assert put("strict") == 1
+    assert standing() == {("loose", first.id, short.reason)}
 
 
 def test_accepted_takes_the_latest_verdict_of_every_verifier(corpus: Corpus, build: Any) -> None:
@@ -166,8 +181,11 @@ def test_accepted_takes_the_latest_verdict_of_every_verifier(corpus: Corpus, bui
     ])  # fmt: skip
     again = [build.verdict(late, yes, version="2"), build.verdict(wrong, no, version="2")]
     corpus.append("verdicts", arrow("verdicts", [tables.verdict_row(v, tables.now()) for v in again]), "again", 1)
-    expected = sorted([(good.prompt_id, 0), (late.prompt_id, 1), (other.prompt_id, 0)])
-    assert [(item.prompt.id, item.trace.sample) for item in corpus.accepted("job")] == expected
+    two_of_five, one_of_one = Rate(2, 5), Rate(1, 1)  # malformed and vetoed traces count, unjudged ones do not
+    expected = sorted([
+        (good.prompt_id, 0, two_of_five), (late.prompt_id, 1, two_of_five), (other.prompt_id, 0, one_of_one),
+    ], key=lambda row: row[:2])  # fmt: skip
+    assert [(item.prompt.id, item.trace.sample, item.rate) for item in corpus.accepted("job")] == expected
     assert list(corpus.accepted("nobody")) == []
 
 

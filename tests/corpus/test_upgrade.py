@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from tracemill.core.anatomy import Habits
 from tracemill.core.errors import CorpusError
 from tracemill.core.types import Outcome
 from tracemill.corpus import tables
@@ -70,6 +71,19 @@ def test_it_reads_as_it_was_and_takes_new_rows(root: Path | str, build: Any) -> 
     ]
     again = Corpus.open(root)
     assert again.delta("verdicts").version() == corpus.delta("verdicts").version(), "nothing more to add"
+
+
+def test_it_gets_the_tables_that_it_lacks(root: Path | str, build: Any) -> None:
+    write_format_1(root, build)
+    assert not place_at(root).holds("anatomy/_delta_log")
+    corpus = Corpus.open(root)
+    assert corpus.rows("SELECT * FROM latest_anatomy", {}) == []
+    found = Habits(3, 2, 1, 0)
+    row = tables.anatomy_row("trace", "job", "markers", "1", found, tables.now())
+    assert corpus.add_anatomy("job", "markers", "1", [row, row]) == 1
+    assert corpus.add_anatomy("job", "markers", "1", [row]) == 0
+    sql = "SELECT verification, backtracking, subgoals, backward_chaining, words FROM latest_anatomy"
+    assert query(corpus.root, sql, seconds=30, memory_mb=1024, rows=10).rows == [(3, 2, 1, 0, None)]
 
 
 def test_a_segment_of_the_earlier_version_is_taken_up(tmp_path: Path, build: Any) -> None:

@@ -50,7 +50,7 @@ def test_other_columns_hold_one_value_for_all_or_one_for_each() -> None:
     found = read(layout, row)
     assert found.completions == (
         Recorded("2", "Easy.", "m", 5, 10, "length"),
-        Recorded("3", None, "m", 5, None, "stop"),
+        Recorded("3", None, "m", 5, None, "stop", at=1),
     )
     assert found.prompt.metadata == {"task": "sums"}
 
@@ -64,7 +64,7 @@ def test_a_dotted_name_goes_into_objects_and_lists_of_them() -> None:
     }
     found = read(layout, row, Common("f", "p", model="b"))
     assert found.prompt.reference == "2"
-    assert found.completions == (Recorded("2", model="a"), Recorded("3", model="b"))
+    assert found.completions == (Recorded("2", model="a"), Recorded("3", model="b", at=1))
     dotted = ColumnLayout(completion="a.b")
     assert read(dotted, {**ONE, "a.b": "as it stands"}).completions == (Recorded("as it stands"),)
 
@@ -73,7 +73,7 @@ def test_what_is_no_completion_is_counted_with_its_reason() -> None:
     layout = ColumnLayout(finish_reason="end")
     row = {**ONE, "completion": ["a", None, "b", ""], "end": ["STOP", None, "content_filter", "max_tokens"]}
     found = read(layout, row)
-    assert found.completions == (Recorded("a"), Recorded("", finish_reason="length"))
+    assert found.completions == (Recorded("a"), Recorded("", finish_reason="length", at=3))
     assert found.passed_over == ("completion is null", "finish reason 'content_filter'")
     assert read(ColumnLayout(), {**ONE, "completion": []}).passed_over == ("an empty list of completions",)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tracemill.core import plugins
-from tracemill.core.errors import InputError
+from tracemill.core.errors import InputError, SetupError
 from tracemill.core.types import Item
 from tracemill.filters.contamination import Contamination
-from tracemill.filters.contamination.benchmarks import parts_of
+from tracemill.filters.contamination.benchmarks import Part, parts_of
+from tracemill.filters.contamination.paraphrase import Paraphrases
 
 MakeItem = Callable[..., Item]
 BAKER = "A baker bakes 48 loaves a day, sells 31 of them, and gives half of the rest to 5 schools. How many are left?"
@@ -100,6 +103,7 @@ def test_hostile_text_does_not_raise(make_item: MakeItem) -> None:
         ({"against": ["none.jsonl"]}, "filter.against: no such file or folder: none.jsonl"),
         ({"n": 9}, "filter.n"),
         ({"fuzzy": 50}, "filter.fuzzy: 50.0 is not between 80 and 100; null compares no further"),
+        ({"semantic": 0.2}, "filter.semantic: 0.2 is not between 0.5 and 1; null looks for no paraphrases"),
         ({"min_coverage": 2}, "filter.min_coverage: 2.0 is not between 0 and 1"),
         ({"against": "a.jsonl"}, "filter.against: must be a list"),
     ],
@@ -127,3 +131,53 @@ def test_a_benchmark_that_cannot_be_read_is_one_line(
     with pytest.raises(InputError) as error:
         list(parts_of(tmp_path / name, columns, "against", "columns"))
     assert message in str(error.value)
+
+
+REWORDED = "From 48 loaves baked in a day, a baker sells 31, and 5 schools get half of what is left. How many remain?"
+
+
+def test_a_question_in_other_words_is_found_if_asked(make_item: MakeItem) -> None:
+    item = make_item("Hm.", prompt=REWORDED)
+    assert Contamination(items=(BAKER,)).check(item.trace, item.prompt) is None
+    told = Contamination(items=("What is 6 times 7?", BAKER), semantic=0.7)
+    drop = told.check(item.trace, item.prompt)
+    assert drop is not None
+    assert drop.reason == "paraphrased_prompt"
+    assert re.fullmatch(rf'items: row 2 \(items\), similarity 0\.\d\d: "{re.escape(REWORDED)}"', drop.detail)
+    in_chain = make_item(REWORDED, prompt="Help me.")
+    assert told.check(in_chain.trace, in_chain.prompt) is None
+
+
+def test_what_is_found_otherwise_is_not_called_a_paraphrase(make_item: MakeItem) -> None:
+    told = Contamination(items=(BAKER,), semantic=0.5)
+    renumbered = BAKER.replace("48", "52").replace("31", "34").replace(" 5 ", " 6 ")
+    reasons = [
+        told.check(item.trace, item.prompt) for item in (make_item("Hm.", prompt=p) for p in (BAKER, renumbered))
+    ]
+    assert [drop and drop.reason for drop in reasons] == ["contaminated_prompt", "similar_prompt"]
+
+
+def test_the_nearest_question_that_agrees_is_named(make_item: MakeItem) -> None:
+    other = BAKER.replace("48", "50").replace("31", "13").replace(" 5 ", " 9 ")  # as near, with other numbers
+    paraphrases = Paraphrases(
+        [Part("b", str(n), "q", text, True) for n, text in enumerate((other, BAKER, "Why?"))], 0.7
+    )
+    hits = list(paraphrases.search(["Why?", REWORDED, REWORDED], {1}, 10))
+    assert [(hit.text, hit.part.item, hit.kind, hit.span) for hit in hits] == [(12, "1", "paraphrase", REWORDED)]
+    assert 0.7 <= hits[0].coverage <= 1
+    assert list(Paraphrases([], 0.7).search([REWORDED], ())) == []
+    assert list(paraphrases.search([], ())) == []
+
+
+def test_paraphrases_without_the_extra_are_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    with pytest.raises(SetupError, match=r"semantic: .* run pip install 'tracemill\[semantic\]'"):
+        Contamination(semantic=0.7)
+
+
+@pytest.mark.parametrize("benchmark", ["gsm8k_test", "math500"])
+def test_real_training_problems_are_hardly_ever_taken_for_paraphrases(real_data: Path, benchmark: str) -> None:
+    parts = list(parts_of(real_data / "prompts" / f"{benchmark}.jsonl.gz", (), "", ""))
+    with gzip.open(real_data / "prompts" / "gsm8k_train.jsonl.gz", "rt") as lines:
+        problems = [json.loads(line)["problem"] for line in lines]
+    assert sum(1 for _ in Paraphrases(parts, 0.7).search(problems, ())) <= 0.003 * len(problems)

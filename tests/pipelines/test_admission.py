@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,3 +52,25 @@ def test_a_listed_server_gets_its_own_key() -> None:
 def test_anything_else_is_refused(generate: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         admitted(recipe_of(**generate), settings())
+
+
+def sifted_by(name: str, **options: Any) -> Recipe:
+    prompts = [{"source": "reasoning_gym", "task": "gcd", "count": 1}]
+    return recipes.parse(
+        {"name": "x", "prompts": prompts, "generate": {"engine": "fake"}, "filters": [{name: options}]}
+    )
+
+
+@pytest.mark.parametrize(("name", "option"), [("contamination", "against"), ("safety", "word_lists")])
+def test_filters_read_files_of_one_folder(
+    name: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEMILL_PROMPTS", str(tmp_path))
+    found = admitted(sifted_by(name, **{option: ["some.txt"]}), settings())
+    assert found.filters[0].options == {option: [str(tmp_path.resolve() / "some.txt")]}
+    for path in ("/etc/passwd", "../keys.txt", "a/../../keys.txt"):
+        with pytest.raises(InputError, match=rf"filters\[0\]\.{option}: {path} is not in .* \(TRACEMILL_PROMPTS\)"):
+            admitted(sifted_by(name, **{option: [path]}), settings())
+    for value in ("some.txt", [["some.txt"]], {"a": "some.txt"}):
+        with pytest.raises(InputError, match=rf"filters\[0\]\.{option}: a list of files is wanted"):
+            admitted(sifted_by(name, **{option: value}), settings())

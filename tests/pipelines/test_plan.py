@@ -54,6 +54,21 @@ def test_no_prompt_an_unknown_verifier_and_an_unknown_filter_are_named(tmp_path:
         make_plan(made(source, filters=[{"length": {"min_wrods": 3}}]))
 
 
+def test_of_prompts_that_nearly_repeat_each_other_the_first_is_asked(tmp_path: Path) -> None:
+    asked = (
+        "A farmer has 48 sheep and sells a quarter of them. Then he buys as many lambs as he sold. How many are left?"
+    )
+    texts = [asked, asked.replace("Then he", "After that he"), asked.replace("48", "64"), "What is 6 * 8?"]
+    path = tmp_path / "farm.jsonl"
+    path.write_text("".join(json.dumps({"prompt": text, "answer": "48"}) + "\n" for text in texts))
+    source = {"source": "jsonl", "path": str(path)}
+    every = make_plan(made(source))
+    some = make_plan(made(source, dedup_prompts="near"))
+    assert [task.prompt.text for task in some.tasks] == [texts[0], *texts[2:]]
+    assert (len(every.tasks), every.merged, some.merged) == (4, 0, 1)
+    assert some.job_id != every.job_id
+
+
 def test_sifting_and_selection_can_change_within_a_job_but_generation_cannot(tmp_path: Path) -> None:
     source = rows(tmp_path / "a.jsonl", ("1+1", "2"))
     base = made(source)
@@ -65,7 +80,7 @@ def test_sifting_and_selection_can_change_within_a_job_but_generation_cannot(tmp
     moved = rows(tmp_path / "c.jsonl", ("1+1", "2"))
     assert job_id(made(moved)) == job_id(base)
     assert job_id(made(source, verify={"also": []})) != job_id(base), "stored traces are not judged again"
-    assert make_plan(made(source, filters=[])).policy != make_plan(base).policy
+    assert make_plan(made(source, filters=[])).policy.id != make_plan(base).policy.id
 
 
 def test_an_option_of_the_wrong_type_is_named_before_anything_is_generated(tmp_path: Path) -> None:

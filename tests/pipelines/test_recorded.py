@@ -81,7 +81,10 @@ def test_rows_without_gold_are_let_in_beside_others_but_not_alone(tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"layout": "openr1"}, r"prompts\[0\]\.layout: Input should be 'columns', 'openr1_math' or 'openthoughts'"),
+        (
+            {"layout": "openr1"},
+            r"prompts\[0\]\.layout: Input should be 'columns', 'openr1_math', 'openthoughts' or 'chat'",
+        ),
         ({"columns": {"txt": "q"}}, r"prompts\[0\]\.columns: unknown key 'txt' \(did you mean 'text'\?\)"),
         (
             {"layout": "openr1_math", "columns": {"text": "q"}},

@@ -1,0 +1,119 @@
+"""Does one piece of work for each of many parts: on all cores of this machine, or on the nodes of a Ray cluster.
+
+Results come in the order of the parts, and only a few parts are under way at once, so memory does not grow with their
+number. The first part is done in the calling process, and so is a single one: processes take a second to start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from tracemill.core.errors import SetupError, TracemillError
+from tracemill.factory.cluster import connect
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+Submit = Callable[[Part], Future[Result]]
+
+AHEAD = 3
+"""Parts a worker that are under way: one is worked on, the others are on their way to it or back."""
+
+
+def spread(
+    work: Callable[[Part], Result], parts: Iterable[Part], workers: int | None = None, address: str | None = None
+) -> Iterator[Result]:
+    """`work` of each part, in their order. Both, and the results, must be picklable.
+
+    `workers` are processes, by default one a core; with `address` the tasks of a Ray cluster, by default one a core of
+    it. An error of the work, or of `parts`, is raised where its turn comes. Raises SetupError where a process was
+    killed or the cluster cannot be joined.
+    """
+    rest = iter(parts)
+    for first in rest:
+        yield work(first)
+        break
+    second = next(rest, None)
+    if second is None:
+        return
+    with ExitStack() as opened:
+        if address is not None:
+            submit, count = _on_ray(work, workers, address)
+        elif workers == 1 or _cores() == 1:
+            yield work(second)
+            yield from map(work, rest)
+            return
+        else:
+            submit, count = _on_cores(work, workers, opened)
+        yield from _in_order(submit, _after(second, rest), AHEAD * count)
+
+
+def _after(first: Part, rest: Iterator[Part]) -> Iterator[Part]:
+    yield first
+    yield from rest
+
+
+def _in_order(submit: Submit[Part, Result], parts: Iterable[Part], most: int) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for part in parts:
+            waiting.append(submit(part))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise SetupError("a worker process was killed (out of memory?); use fewer workers") from error
+    except Exception as error:
+        if isinstance(cause := getattr(error, "cause", None), TracemillError):  # Ray wraps the error of a task
+            raise cause from None
+        raise
+    finally:
+        for one in waiting:
+            one.cancel()
+
+
+def _on_cores(
+    work: Callable[[Part], Result], workers: int | None, opened: ExitStack
+) -> tuple[Submit[Part, Result], int]:
+    count = workers or _cores()
+    # Spawned, not forked: this process has threads.
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (work,))
+    opened.callback(pool.shutdown, wait=True, cancel_futures=True)
+    return lambda part: pool.submit(_do, part), count
+
+
+_work: Callable[[Any], Any]
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    """In each process, once: what plugins load by the way is loaded once too."""
+    global _work
+    _work = work
+
+
+def _do(part: Any) -> Any:
+    return _work(part)
+
+
+def _on_ray(work: Callable[[Part], Result], workers: int | None, address: str) -> tuple[Submit[Part, Result], int]:
+    connect(address)
+    import ray
+
+    task = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(_call)
+    shared = ray.put(work)
+    return lambda part: task.remote(shared, part).future(), workers or int(ray.cluster_resources().get("CPU", 1))
+
+
+def _call(work: Callable[[Part], Result], part: Part) -> Result:
+    return work(part)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
