@@ -19,7 +19,7 @@ from tracemill.core.ids import content_id
 from tracemill.core.spool import Spool
 from tracemill.filters import minhash, overlap
 from tracemill.filters.minhash import Scheme
-from tracemill.filters.words import mixed
+from tracemill.filters.words import batches, mixed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ class Sketches:
                 held.append(text)
                 yield text.text
 
-        for batch in minhash.batches(taken()):
+        for batch in batches(taken(), minhash.BATCH):
             self._add(held[: len(batch)], list(map(minhash.folded, batch)))
             del held[: len(batch)]
 

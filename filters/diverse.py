@@ -16,6 +16,7 @@ from tracemill.core.errors import InputError
 from tracemill.core.plugins import SieveExample
 from tracemill.core.types import Drop, Item
 from tracemill.filters import minhash
+from tracemill.filters.words import batches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ class Diverse:
                 ids.append(item.trace.id)
                 yield item.trace.reasoning
 
-        for batch in minhash.batches(texts()):
+        for batch in batches(texts(), minhash.BATCH):
             shingles = minhash.shingles(list(map(minhash.folded, batch)), _SCHEME.words)
             parts.append(minhash.signatures(shingles, _SCHEME).astype(np.uint16))  # 2**-16 of unequal ones look equal
         signatures = np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.uint16)

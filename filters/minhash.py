@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,20 +72,6 @@ class Hashes:
         for part in parts:
             part.sort()
         return parts
-
-
-def batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists of about BATCH characters, one text at least."""
-    held: list[str] = []
-    size = 0
-    for text in texts:
-        held.append(text)
-        size += len(text)
-        if size >= BATCH:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
 
 
 def folded(text: str) -> bytes:

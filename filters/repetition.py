@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tracemill.core.errors import InputError
 from tracemill.core.plugins import FilterExample
-from tracemill.core.types import Drop, Prompt, Trace
-from tracemill.filters.words import MULTIPLIER, Words, words_of
+from tracemill.core.types import Drop, Item, Prompt, Trace
+from tracemill.filters.words import MULTIPLIER, batches, mixed, words_of
 
 if TYPE_CHECKING:
     from tracemill.filters.words import U64, Ints
@@ -43,9 +43,10 @@ PERIOD = 256
 """Words of the longest round."""
 QUOTED = 60
 """Characters of a loop that the detail shows."""
+TOGETHER = 2**16
+"""Characters that are looked at together, so that their hashes stay in the processor's caches."""
 _STRETCH = bytes([True]) * ((ROUNDS - 1) * LEAST // ROUNDS - GRAM + 2)
 """Runs in a row that stood shortly before: fewer are in no loop of `LEAST` words."""
-_OTHER_TEXT = 0xD1B54A32D192ED03
 _NO_LETTERS = (string.digits + string.punctuation).encode()
 
 
@@ -67,7 +68,17 @@ class Repetition:
 
     def check(self, trace: Trace, prompt: Prompt) -> Drop | None:
         """A drop `loop` or `counting_loop`, whose detail says where the longest begins and how; or `repetitive`."""
-        found = repetition(trace.reasoning)
+        return self._drop(trace, repetition(trace.reasoning))
+
+    def check_all(self, items: Sequence[Item]) -> list[Drop | None]:
+        """The same of each."""
+        found: list[Found] = []
+        texts = [item.trace.reasoning for item in items]
+        for some in batches(texts, TOGETHER):
+            found += repetitions(some)
+        return [self._drop(item.trace, one) for item, one in zip(items, found, strict=True)]
+
+    def _drop(self, trace: Trace, found: Found) -> Drop | None:
         if found.looped > self.max_looped:
             reason, detail = "loop", _described(trace.reasoning, found.looped, found.loops, b"")
         elif found.counted > self.max_counted:
@@ -106,14 +117,36 @@ class Found:
 
 def repetition(text: str) -> Found:
     """All three measures."""
-    words, count = _words(text)
-    gaps = _gaps(words.hashes(), count)
-    found = _loops(gaps)
-    loops = [loop for loop in found if loop.start < count]
-    counts = [replace(loop, start=loop.start - count) for loop in found if loop.start >= count]
-    runs = gaps[: max(0, count - GRAM + 1)]
-    repeated = float((runs > 0).mean()) if len(runs) >= LEAST else 0.0
-    return Found(loops, counts, _share(loops, 1, count), _share(counts, CASES, len(words.starts) - count), repeated)
+    return repetitions([text])[0]
+
+
+def repetitions(texts: Sequence[str]) -> list[Found]:
+    """The same of each: together, for a call of numpy takes as long as its work on a thousand words."""
+    import numpy as np
+
+    parts = [part for text in texts for part in _parts(text)]
+    words = words_of(parts)
+    ends = words.ends
+    begins = np.concatenate([[0], ends[:-1]])
+    gaps = _gaps(words.hashes(), begins, ends)
+    loops: list[list[Loop]] = [[] for _ in parts]
+    for loop in _loops(gaps):
+        part = int(ends.searchsorted(loop.start, "right"))
+        loops[part].append(replace(loop, start=loop.start - int(begins[part])))
+    runs = np.maximum(ends - begins - GRAM + 1, 0)[::2]
+    before = np.concatenate([[0], np.cumsum(gaps > 0)])
+    again = before[begins[::2] + runs] - before[begins[::2]]
+    sizes = (ends - begins).tolist()
+    return [
+        Found(
+            loops[at],
+            loops[at + 1],
+            _share(loops[at], 1, sizes[at]),
+            _share(loops[at + 1], CASES, sizes[at + 1]),
+            repeated / count if count >= LEAST else 0.0,
+        )
+        for at, repeated, count in zip(range(0, len(parts), 2), again.tolist(), runs.tolist(), strict=True)
+    ]
 
 
 def _loops(gaps: Ints) -> list[Loop]:
@@ -143,8 +176,8 @@ def _share(loops: Sequence[Loop], rounds: int, words: int) -> float:
 
 def _described(text: str, share: float, loops: Sequence[Loop], left_out: bytes) -> str:
     longest = max(loops, key=lambda loop: loop.words)
-    words, count = _words(text)
-    spans = zip(words.starts[:count].tolist(), words.lengths[:count].tolist(), strict=True)
+    words = words_of(_parts(text)[:1])
+    spans = zip(words.starts.tolist(), words.lengths.tolist(), strict=True)
     told = (start for start, size in spans if words.data[start : start + size].translate(None, left_out))
     start = next(islice(told, longest.start, None))
     place = len(words.data[1:start].decode("utf-8", "surrogatepass"))  # a space stands before the text
@@ -152,18 +185,16 @@ def _described(text: str, share: float, loops: Sequence[Loop], left_out: bytes) 
     return f"{share:.1%} of the words are in loops, the longest from character {place} on: {quoted!r}"
 
 
-def _words(text: str) -> tuple[Words, int]:
-    """The words of the text, then those that are left without digits and punctuation; how many the former are."""
+def _parts(text: str) -> tuple[bytes, bytes]:
+    """The text, and what is left of it without digits and punctuation."""
     data = text.encode("utf-8", "surrogatepass")
-    words = words_of([data, data.translate(None, _NO_LETTERS)])
-    return words, int(words.ends[0])
+    return data, data.translate(None, _NO_LETTERS)
 
 
-def _gaps(hashes: U64, count: int) -> Ints:
-    """For each run of words, how many words ago the same run began last; 0 where it never did. (words - 4,)
+def _gaps(hashes: U64, begins: Ints, ends: Ints) -> Ints:
+    """For each run of words, how many words ago the same run began last in the same part; 0 where it never did.
 
-    The first `count` words are one text and the others another, both at once: a call of numpy takes as long as its work
-    on a thousand words.
+    Of all words (words,): the last ones of a part, where none can begin, have 0 too.
     """
     import numpy as np
 
@@ -172,16 +203,17 @@ def _gaps(hashes: U64, count: int) -> Ints:
     for offset in range(1, GRAM):
         runs += hashes[offset : offset + last]
         runs *= np.uint64(MULTIPLIER)
-    runs[count:] ^= np.uint64(_OTHER_TEXT)
+    runs ^= np.repeat(mixed(np.arange(1, len(ends) + 1, dtype=np.uint64)), ends - begins)[:last]
     quarters = runs.view(np.uint16)  # 16 bits are sorted by radix: 4 ns each, where 64 bits take 16
     order = quarters[2::4].argsort(kind="stable")
     order = order[quarters[3::4][order].argsort(kind="stable")]
     runs = runs[order]
     again = (runs[1:] == runs[:-1]).nonzero()[0]
     later = order[again + 1]
-    gaps = np.zeros(last, dtype=np.int64)
+    gaps = np.zeros(len(hashes), dtype=np.int64)
     gaps[later] = later - order[again]
-    gaps[max(0, count - GRAM + 1) : count] = 0  # runs over the end of the first text
+    over = ends[:, None] - np.arange(1, GRAM)  # runs over the end of a part
+    gaps[over[over >= begins[:, None]]] = 0
     return gaps
 
 

@@ -9,7 +9,7 @@ words of letters and digits only, and finds them again in the text, so it has a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -62,6 +62,20 @@ class Words:
             span = data[self.starts[at] : self.starts[at] + self.lengths[at]]
             found[at] = int.from_bytes(hashlib.blake2b(span, digest_size=8).digest(), "little")
         return found
+
+
+def batches(texts: Iterable[str], characters: int) -> Iterator[list[str]]:
+    """The texts in lists of about so many characters, one text at least."""
+    held: list[str] = []
+    size = 0
+    for text in texts:
+        held.append(text)
+        size += len(text)
+        if size >= characters:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 def words_of(texts: Sequence[bytes]) -> Words:

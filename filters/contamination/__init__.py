@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tracemill.core.errors import InputError
 from tracemill.core.ids import content_id
 from tracemill.core.plugins import FilterExample
-from tracemill.core.types import Drop, Prompt, Trace
+from tracemill.core.types import Drop, Item, Prompt, Trace
 
 if TYPE_CHECKING:
     from tracemill.filters.contamination.index import Hit, Index
@@ -92,15 +92,23 @@ class Contamination:
 
     def check(self, trace: Trace, prompt: Prompt) -> Drop | None:
         """A drop with the reason of PROMPT_REASONS or `contaminated_chain`; the detail names item and match."""
+        return self.check_all([Item(prompt, trace)])[0]
+
+    def check_all(self, items: Sequence[Item]) -> list[Drop | None]:
+        """The same of each."""
         if not (self.against or self.items):
-            return None
-        if hit := _in_prompt(self, prompt.text):
-            reason = PROMPT_REASONS[hit.kind]
-        elif hit := _in_texts(self, (trace.reasoning, trace.answer)):
-            reason = "contaminated_chain"
-        else:
-            return None
-        return Drop(trace.id, self.name, self.version, reason, described(hit, self.n))
+            return [None] * len(items)
+        hits = [_in_prompt(self, item.prompt.text) for item in items]
+        reasons = ["contaminated_chain" if hit is None else PROMPT_REASONS[hit.kind] for hit in hits]
+        rest = [number for number, hit in enumerate(hits) if hit is None]
+        texts = [text for number in rest for text in (items[number].trace.reasoning, items[number].trace.answer)]
+        for hit in _hits(self, texts):
+            number = rest[hit.text // 2]
+            hits[number] = max(hits[number] or hit, hit, key=lambda one: one.coverage)
+        return [
+            None if hit is None else Drop(item.trace.id, self.name, self.version, reason, described(hit, self.n))
+            for item, hit, reason in zip(items, hits, reasons, strict=True)
+        ]
 
 
 def described(hit: Hit, n: int) -> str:
@@ -122,7 +130,7 @@ def _in_prompt(told: Contamination, text: str) -> Hit | None:
     """Remembered, since a prompt has many traces."""
     from tracemill.filters.contamination.ngrams import words_of
 
-    if hit := _in_texts(told, (text,), is_prompt=True):
+    if hit := max(_hits(told, (text,), is_prompt=True), key=lambda one: one.coverage, default=None):
         return hit
     hits: Iterator[Hit] = iter(())
     if told.fuzzy is not None:
@@ -132,11 +140,11 @@ def _in_prompt(told: Contamination, text: str) -> Hit | None:
     return next(hits, None)
 
 
-def _in_texts(told: Contamination, texts: Sequence[str], is_prompt: bool = False) -> Hit | None:
-    """The hit with the widest cover, the first of equals. A short item counts as a whole prompt only."""
-    hits = (hit for hit in _index(told).search(texts) if is_prompt or hit.kind == "ngrams")
-    best = max(hits, key=lambda hit: hit.coverage, default=None)
-    return best if best is not None and best.coverage >= told.min_coverage else None
+def _hits(told: Contamination, texts: Sequence[str], is_prompt: bool = False) -> Iterator[Hit]:
+    """The hits that cover enough, by text. A short item counts as a whole prompt only."""
+    for hit in _index(told).search(texts):
+        if (is_prompt or hit.kind == "ngrams") and hit.coverage >= told.min_coverage:
+            yield hit
 
 
 @lru_cache(maxsize=4)

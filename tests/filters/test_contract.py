@@ -13,7 +13,7 @@ import pytest
 
 from tracemill.core import plugins
 from tracemill.core.plugins import FilterExample, SieveExample
-from tracemill.core.types import Item, Rate
+from tracemill.core.types import BatchFilter, Item, Rate
 
 MODULES = plugins.load("filters")
 FILTERS = [pytest.param(n, e, id=f"{n}-{e.why}") for n, m in MODULES.items() for e in m.EXAMPLES
@@ -38,6 +38,22 @@ def test_a_filter_drops_what_its_example_says(name: str, example: FilterExample,
     if drop:
         assert (drop.trace_id, drop.filter, drop.version) == ("t0", name, plugin.version)
         assert drop.detail
+
+
+BATCHES = [name for name, module in MODULES.items() if isinstance(module.plugin, BatchFilter)]
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_many_at_once_are_what_each_is_alone(name: str, make_item: MakeItem) -> None:
+    by_options: dict[str, list[FilterExample]] = {}
+    for example in MODULES[name].EXAMPLES:
+        by_options.setdefault(json.dumps(example.options, sort_keys=True), []).append(example)
+    for examples in by_options.values():
+        plugin = plugins.get("filters", name, examples[0].options)
+        items = [make_item(one.reasoning, one.answer, one.prompt, at) for at, one in enumerate(examples)]
+        items += [make_item(text, text, text, number) for number, text in enumerate(HOSTILE, len(items))]
+        assert plugin.check_all(items) == [plugin.check(item.trace, item.prompt) for item in items]
+        assert plugin.check_all([]) == []
 
 
 @pytest.mark.parametrize(("name", "example"), SIEVES)
