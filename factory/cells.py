@@ -45,7 +45,8 @@ class Cells:
     def _missing(self, field: str, column: str, near: Mapping[str, Any]) -> InputError:
         none = ", to null where there are no gold answers" if field == "reference" else ""
         if self.where == COMMAND:
-            remedy = f"; name it: --column {field}=COLUMN"
+            none = ", or --column reference= where there are no gold answers" if field == "reference" else ""
+            remedy = f"; name it: --column {field}=COLUMN{none}"
         else:
             remedy = f"; set {self.where}.columns.{field}{none}" if self.where else "; is it this layout?"
         return InputError(f"{self.place}: no column {column!r} (there are: {', '.join(map(str, near))}){remedy}")

@@ -99,7 +99,8 @@ def _cut(trace: Trace) -> str | None:
     if not reasoning or "closed" in trace.interventions:
         return None
     how = broken_end(reasoning, followed=bool(answer))
-    if not answer and not how and reasoning[-1].isalnum():
+    is_marked = "no_think" not in trace.faults  # else the text is chain and answer in one
+    if is_marked and not answer and not how and reasoning[-1].isalnum():
         how = "ends without a stop, and no answer follows"
     return f"the reasoning {how}: {reasoning[-SHOWN:]!r}" if how else None
 
@@ -121,7 +122,8 @@ def broken_end(text: str, followed: bool = False) -> str | None:
     end = tail[-SHOWN:]
     if _DANGLING.search(end) or _LINKING.search(end) or _OPENED.search(last):
         return "ends where more must follow"
-    if not followed and (tail[-1] in ":：" or last.startswith("#")):
+    is_title = last.startswith("#") and not last.startswith("#### ")  # which is how GSM8K gives an answer
+    if not followed and (tail[-1] in ":：" or is_title):
         return "ends where more must follow"
     if tail[-1].isalnum() and _breaks_habit(tail, last, followed):
         return "ends in mid-sentence"

@@ -148,6 +148,16 @@ def test_thresholds_are_tried_on_a_jobs_traces(tracemill: Command, recipe: Calla
     assert "change them there and run it again" in tracemill("sift", "--job", "sums").err
 
 
+def test_a_solution_without_marks_is_not_taken_for_a_chain_without_answer(tracemill: Command, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    texts = ["There are six sevens.\nSo it is 42.\n#### 42", f"<think>{GOOD} And then we"]
+    rows = [{"prompt": "6 * 7?", "answer": "42", "completion": text} for text in texts]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = json.loads(tracemill("sift", str(path), "--filters", "truncation", "--dry-run", "--json").out)
+    assert found["dropped"] == {"truncation: cut_off": 1}
+    assert found["kept"] == 1
+
+
 def test_personal_data_are_masked_in_what_is_written_and_never_shown(tracemill: Command, tmp_path: Path) -> None:
     mail = "ann.lee@gmail.com"
     path, kept, dropped = (tmp_path / f"{name}.jsonl" for name in ("rows", "kept", "dropped"))
