@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 STAMP := .venv/.setup-$(ACCEL)
 DEV := .venv/.dev
-SOURCES := core factory verifiers filters corpus pipelines api cli tests bench docs
+SOURCES := core factory verifiers filters corpus trainers pipelines api cli tests bench docs
 
 .PHONY: setup demo test check format serve bench chaos docs lock
 

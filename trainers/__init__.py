@@ -1,0 +1,1 @@
+"""Trains models on what the factory made."""
