@@ -74,33 +74,41 @@ def sift(
     """
     if (job is None) == (not files):
         raise InputError("files: name files to sift, or --job NAME")
-    trial = Trial(examples if dry_run else 0)
+    trial, was = Trial(examples if dry_run else 0), _policy(before, "--before")
     if job is not None:
+        _refuse(
+            "--job", kept=kept, dropped=dropped, layout=layout, column=column, limit=limit, domain=domain, model=model
+        )
         if not dry_run:
             raise InputError(
                 "--job: a job's filters stand in its recipe; change them there and run it again, which generates "
                 "nothing anew; --dry-run shows what would change"
             )
-        compared = _try_on_job(job, _policy(filters, "--filters"), _policy(before, "--before"), corpus, workers, trial)
+        _try_on_job(job, _policy(filters, "--filters"), was, corpus, workers, trial)
     else:
-        if not dry_run and (kept is None or dropped is None):
-            raise InputError("--kept and --dropped: name both files, or --dry-run")
         columns = columns_of(column or [], (*RecordedColumnsSection.model_fields, "correct"))
         found = Files(
             tuple(files or ()), _layout(layout, columns), split, thinking, domain, model, columns.get("correct"), limit
         )
-        policy = _policy(filters or DEFAULT, "--filters")
+        policy = _policy(DEFAULT if filters is None else filters, "--filters")
         assert policy is not None
-        was = _policy(before, "--before")
-        compared = was is not None
         if dry_run:
+            _refuse("--dry-run", kept=kept, dropped=dropped)
             _sift_files(found, policy, was, workers, trial, lambda fate: None)
+        elif kept is None or dropped is None:
+            raise InputError("--kept and --dropped: name both files, or --dry-run")
         else:
-            assert kept is not None
-            assert dropped is not None
             with outputs(found, kept, dropped) as write:
                 _sift_files(found, policy, was, workers, trial, write)
-    typer.echo(json.dumps(_plain(trial))) if as_json else _print(trial, compared)
+    is_compared = job is not None or was is not None
+    typer.echo(json.dumps(_plain(trial))) if as_json else _print(trial, is_compared)
+
+
+def _refuse(option: str, **others: object) -> None:
+    """Options that would do nothing."""
+    for name, value in others.items():
+        if value is not None:
+            raise InputError(f"--{name}: does nothing with {option}; leave it out")
 
 
 def _policy(text: str | None, where: str) -> Policy | None:
@@ -112,8 +120,8 @@ def _policy(text: str | None, where: str) -> Policy | None:
         read: Any = yaml.safe_load(path.read_text(encoding="utf-8") if path.suffix in (".yaml", ".yml") else text)
     except yaml.YAMLError as error:
         raise InputError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}") from error
-    except OSError as error:
-        raise InputError(f"{where}: cannot read {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: cannot read {path}: {getattr(error, 'strerror', error)}") from error
     if isinstance(read, Mapping) and "filters" in read:
         read = read["filters"]
     if isinstance(read, str):
@@ -151,7 +159,7 @@ def _sift_files(
 
 def _try_on_job(
     name: str, policy: Policy | None, before: Policy | None, place: str | None, workers: int | None, trial: Trial
-) -> bool:
+) -> None:
     """The job's correct traces under the policy, beside its own or another one."""
     here = settings_with(place)
     corpus = Corpus.open(here.corpus)
@@ -159,10 +167,9 @@ def _try_on_job(
     own = policy_of(recipes.parse(job.recipe).filters)
     was, now = before or own, policy or own
     then = job_drops(job.id, was, corpus, here, _Progress("before: "), workers)
-    drops = job_drops(job.id, now, corpus, here, _Progress(), workers)
+    drops = then if now.id == was.id else job_drops(job.id, now, corpus, here, _Progress(), workers)
     for item in corpus.accepted(job.id):
         trial.add(item.trace.id, item, drops.get(item.trace.id), then)
-    return True
 
 
 class _Progress:
@@ -176,7 +183,10 @@ class _Progress:
         if time.monotonic() - self._last >= (0.2 if sys.stderr.isatty() else LINE_EVERY_S):
             self._last = time.monotonic()
             line = f"  {self._prefix}{sifting_line(stage, seen)}"
-            typer.echo(f"\r{line:<60}" if sys.stderr.isatty() else line, err=True, nl=not sys.stderr.isatty())
+            if sys.stderr.isatty():
+                typer.echo(f"{line:<60}\r", err=True, nl=False)  # what comes next begins on this line
+            else:
+                typer.echo(line, err=True)
 
 
 def _plain(trial: Trial) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Chat:
             raise InputError(f"{place}: no column 'messages', and not both of 'prompt' and 'completion'; is it chat?")
         turns = row[column] if column in COLUMNS else _joined(row["prompt"], row["completion"])
         told = {name: cell_text(row.get(name)) for name in ("reference", "verifier", "domain")}
-        model = common.model or cell_text(row.get("model")) or None
+        model = cell_text(row.get("model")) or common.model
         given = {name: value for name, value in told.items() if value}
         return conversation(turns, column, place, replace(common, model=model), **given)
 

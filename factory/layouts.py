@@ -109,6 +109,8 @@ class ColumnLayout:
     """The model that wrote all completions of the set, where the set is known for it."""
     no_answer: frozenset[str] = frozenset()
     """References that say that there is none."""
+    aligned: tuple[str, ...] = ()
+    """Columns beside these that hold one value for each completion of the row."""
     fixed: bool = False
     """The names are those of a known set: a recipe cannot set others."""
 
@@ -163,6 +165,7 @@ OPENR1_MATH = ColumnLayout(
     finish_reason="finish_reasons",
     metadata=("uuid", "source", "problem_type", "question_type"),
     written_by=R1,
+    aligned=("is_reasoning_complete", "correctness_math_verify", "correctness_llama"),
     no_answer=frozenset({"proof", "notfound"}),
     fixed=True,
 )

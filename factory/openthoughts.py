@@ -20,6 +20,8 @@ from tracemill.factory.sources import cell_text
 _VERIFIERS = {"code": "code", "puzzle": "choice"}
 """By domain; `math` for the others. The puzzles are riddle_sense's, with options A to E."""
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+"""Fields of a turn that hold the chain, where it is kept apart from the answer."""
 _TAGGED = re.compile(
     r"\s*<\|begin_of_thought\|>(?P<thought>.*?)<\|end_of_thought\|>"
     r"\s*<\|begin_of_solution\|>(?P<solution>.*?)<\|end_of_solution\|>\s*",
@@ -106,6 +108,8 @@ def conversation(
         return Row(prompt, (), ("completion is null",))
     found = _TAGGED.fullmatch(texts[1])
     if found is None:
-        return Row(prompt, (Recorded(texts[1], model=common.model),))
+        (said,) = (turn for role, turn in spoken if role == "assistant")
+        apart = next((said[name] for name in _REASONING if isinstance(said.get(name), str)), None)
+        return Row(prompt, (Recorded(texts[1], apart, common.model),))
     parts = Recorded(found["solution"].strip(), found["thought"].strip(), common.model)
     return Row(prompt, (parts,))

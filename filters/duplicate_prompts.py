@@ -5,6 +5,10 @@ Jaccard .7), and with `semantic` those that are left by the cosine of their embe
 about half of reworded questions are found; of 16,766 real ones 21 were merged, none of them seen to be another
 question). Two with another reference, or other numbers, are two problems. All traces of a prompt stay or fall together,
 and the drop names the prompt that is kept, by its id.
+
+In memory are, of each trace, its id; of each prompt what `filters.clusters` keeps. With `semantic` all prompts are as
+well, with their texts and without their metadata, until the sieve is done: they are read once, and which of them are
+compared by meaning is known only after the last.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ from typing import ClassVar
 from tracemill.core.errors import InputError
 from tracemill.core.plugins import SieveExample
 from tracemill.core.types import Drop, Item, Prompt
-from tracemill.filters.clusters import Keep
+from tracemill.filters.clusters import Copy, Keep
 from tracemill.filters.embedding import need_model
 from tracemill.filters.near_duplicates import near_duplicate_prompts
-from tracemill.filters.semantic_duplicates import semantic_duplicate_prompts
+from tracemill.filters.semantic_duplicates import Restated, semantic_duplicate_prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,11 @@ class DuplicatePrompts:
             need_model("semantic")
 
     def sift(self, items: Iterable[Item]) -> Iterator[Drop]:
-        """Drops with reason `duplicate_prompt` in the items' order; the detail is `<kept prompt>: jaccard <j>`, or
-        `cosine <c>`."""
+        """Drops with reason `duplicate_prompt` in the items' order.
+
+        The detail is `<kept prompt>: jaccard <j>`, or `cosine <c>`; where the two are near by way of a third, that
+        fell itself, both: `<kept prompt>: jaccard <j> with <third>, which has cosine <c>`.
+        """
         traces: list[tuple[str, str]] = []
 
         def prompts() -> Iterator[Prompt]:
@@ -69,12 +76,22 @@ class DuplicatePrompts:
                 yield prompt
 
         copies = near_duplicate_prompts(held_too(), self.keep)
-        found = {copy.id: f"{copy.keeper}: jaccard {copy.jaccard:.3f}" for copy in copies}
+        reworded: dict[str, Restated] = {}
         if self.semantic is not None:
-            rest = (prompt for prompt in held if prompt.id not in found)
-            reworded = semantic_duplicate_prompts(rest, self.semantic, self.keep)
-            found |= {one.id: f"{one.keeper}: cosine {one.similarity:.3f}" for one in reworded}
-        return found
+            near = {copy.id for copy in copies}
+            rest = (prompt for prompt in held if prompt.id not in near)
+            reworded = {one.id: one for one in semantic_duplicate_prompts(rest, self.semantic, self.keep)}
+        return {copy.id: _near(copy, reworded.get(copy.keeper)) for copy in copies} | {
+            one.id: f"{one.keeper}: cosine {one.similarity:.3f}" for one in reworded.values()
+        }
+
+
+def _near(copy: Copy, fallen: Restated | None) -> str:
+    """Which prompt is kept for a copy, and why; `fallen` says what stands for its keeper, if that fell."""
+    jaccard = f"jaccard {copy.jaccard:.3f}"
+    if fallen is None:
+        return f"{copy.keeper}: {jaccard}"
+    return f"{fallen.keeper}: {jaccard} with {copy.keeper}, which has cosine {fallen.similarity:.3f}"
 
 
 plugin = DuplicatePrompts()

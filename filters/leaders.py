@@ -3,6 +3,10 @@
 Rows are taken in turn: one that is near enough to a row kept before, by the cosine and by whoever is asked of the pair,
 is the kept row's; else it is kept itself. So each is near to its own keeper, never to it by way of others: a chain of
 small steps from one idea to another merges nothing at its ends. Vectors are kept as int8 (a cosine is right to .005).
+
+Each row is compared with every kept one, so the time grows with the rows times the kept ones: 200,000 in one group of
+which all are kept are 2e10 cosines. The second opinion is asked of the NEAREST kept rows at most, so a row may be kept
+beside one that it repeats, if that is farther down the list. This bounds both what is held of a row and what is asked.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
     Quantised = NDArray[np.int8]
 
+NEAREST = 16
+"""Kept rows of which a row's match is looked for."""
 _BLOCK, _SLICE = 256, 2**14
 """Rows that are compared in one go, and those that they are compared with: 16 MB of cosines."""
 
@@ -37,7 +43,7 @@ def kept_for(
 ) -> dict[int, tuple[int, float]]:
     """Of these rows, in this order: those that are not kept, each with the kept row and the cosine of the two.
 
-    `confirms(row, kept)` is asked of the kept rows of at least this cosine, the nearest first.
+    `confirms(row, kept)` is asked of the NEAREST kept rows of at least this cosine, the nearest first.
     """
     import numpy as np
 
@@ -52,7 +58,7 @@ def kept_for(
             _add_near(near, mine @ _unit(vectors, part).T, part, least)
         within = mine @ mine.T
         for place, row in enumerate(block.tolist()):
-            candidates = sorted(near[place], key=lambda pair: -pair[0])  # among equals the first
+            candidates = _nearest(near[place])
             match = next(((one, cosine) for cosine, one in candidates if confirms(row, one)), None)
             if match is None:
                 kept.append(row)
@@ -65,10 +71,18 @@ def kept_for(
 
 
 def _add_near(near: list[list[tuple[float, int]]], cosines: Vectors, part: Ints, least: float) -> None:
+    """Add those of a part of the kept rows to what is near to each row of a block."""
     import numpy as np
 
-    for place, column in np.argwhere(cosines >= least).tolist():
-        near[place].append((float(cosines[place, column]), int(part[column])))
+    for place in np.flatnonzero((cosines >= least).any(axis=1)).tolist():
+        columns = np.flatnonzero(cosines[place] >= least)
+        columns = columns[np.argsort(-cosines[place, columns], kind="stable")[:NEAREST]]
+        found = zip(cosines[place, columns].tolist(), part[columns].tolist(), strict=True)
+        near[place] = _nearest([*near[place], *found])
+
+
+def _nearest(pairs: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    return sorted(pairs, key=lambda pair: -pair[0])[:NEAREST]  # among equals the first
 
 
 def _unit(vectors: Quantised, rows: Ints) -> Vectors:

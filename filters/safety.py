@@ -24,8 +24,8 @@ import hashlib
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -58,6 +58,8 @@ class Safety:
     """Name of an entry point of group `tracemill.classifiers`."""
     threshold: float = 0.5
     """Probability of harm, 0 to 1, from which a text is dropped."""
+    digest: str = field(init=False, compare=False, repr=False)
+    """Of what the word lists hold when this is made: the same names may hold something else tomorrow. "" for none."""
 
     name: ClassVar[str] = "safety"
     version: ClassVar[str] = "1"
@@ -71,19 +73,13 @@ class Safety:
             raise InputError(f"classifier: no entry point {self.classifier!r} of group {GROUP}{hint}")
         if not 0 <= self.threshold <= 1:
             raise InputError(f"threshold: {self.threshold} is not between 0 and 1")
-
-    @property
-    def digest(self) -> str:
-        """What the word lists hold: the same names may hold something else tomorrow. "" where there are none."""
-        if not self.word_lists:
-            return ""
-        return content_id(*(hashlib.blake2b(Path(path).read_bytes()).hexdigest() for path in self.word_lists))
+        object.__setattr__(self, "digest", _digest(self.word_lists))
 
     def check(self, trace: Trace, prompt: Prompt) -> Drop | None:
         """A drop `word` or `classifier`. The detail says for reasoning and answer what was found where."""
         texts = {"reasoning": trace.reasoning, "answer": trace.answer}
         if self.words or self.word_lists:
-            phrases = _phrases(self)
+            phrases = _phrases(self, self.digest)
             places = ((where, _first(phrases, text), text) for where, text in texts.items())
             found = [f"{where}, character {_character(text, hit[1])}: {hit[0]!r}" for where, hit, text in places if hit]
             if found:
@@ -111,15 +107,24 @@ def phrases_of(path: str) -> list[str]:
     return found
 
 
+def _digest(paths: Sequence[str]) -> str:
+    return content_id(*(hashlib.blake2b(Path(path).read_bytes()).hexdigest() for path in paths)) if paths else ""
+
+
 def _listed(paths: Iterable[str]) -> Iterator[str]:
     return (phrase for path in paths for phrase in phrases_of(path))
 
 
 @lru_cache(maxsize=4)
-def _phrases(told: Safety) -> tuple[BytesAhoCorasick, tuple[str, ...], tuple[bytes, ...]]:
-    """What finds the phrases, the phrases as they were given, and as they are looked for. Made once a process."""
+def _phrases(told: Safety, digest: str) -> tuple[BytesAhoCorasick, tuple[str, ...], tuple[bytes, ...]]:
+    """What finds the phrases, the phrases as they were given, and as they are looked for. Made once a process.
+
+    Raises InputError where the lists no longer hold what the drops are filed under.
+    """
     from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
+    if _digest(told.word_lists) != digest:
+        raise InputError(f"word_lists: {', '.join(told.word_lists)} changed during the run; run it again")
     given = (*told.words, *_listed(told.word_lists))
     known = {_fold(" ".join(phrase.split())): phrase for phrase in reversed(given)}
     automaton = BytesAhoCorasick(list(known), MatchKind.Standard, Implementation.DFA)

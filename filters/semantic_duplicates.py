@@ -11,7 +11,8 @@ Sees paraphrases and the same steps told at another length. Does not see, and so
 steps; steps in another order; proofs, prose and code, which have few numbers, unless `numbers: 0` asks for none of them
 (then the embedding alone decides, which cannot tell two chains on one subject from each other). Takes 0.8 kB a trace
 at the peak, ids and all (0.23 GB at 200,000), and the numbers in a temporary file. Within a prompt the cost grows with
-the square of what is kept of it.
+the square of what is kept of it, with `all` within a problem; the numbers are compared with those of 16 chains at most,
+the nearest (`filters.leaders`).
 
 Calibration (bench/semantic.py), pairs of a kind and how many are found:
 
@@ -71,7 +72,8 @@ class SemanticDuplicates:
     numbers: float = 0.85
     """Least share of the numbers that both compute in the same order; 0 asks for none, by the embedding alone."""
     scope: Literal["prompt", "all"] = "prompt"
-    """`all` compares the traces of prompts with equal references and equal numbers, too."""
+    """`all` compares the traces of prompts with equal references and equal numbers, too. Prompts with neither have
+    nothing to be told apart by: theirs are compared within the prompt."""
     keep: Keep = "first"
     """Of those that are the same: the first in the order of the items, or the one of fewest or most characters."""
 
@@ -100,7 +102,9 @@ class SemanticDuplicates:
         trace = item.trace
         text = f"{trace.reasoning}\n{trace.answer}"
         hashes = array("I", (zlib.crc32(number.encode()) for number in computed(text)))
-        group = trace.prompt_id if self.scope == "prompt" else problem(item.prompt.text, item.prompt.reference)
+        group = trace.prompt_id
+        if self.scope == "all" and (same := problem(item.prompt.text, item.prompt.reference)) != problem("", ""):
+            group = same
         if self.numbers and len(set(hashes)) < FEW:
             group = ""
         return Entry(trace.id, text, group, hashes.tobytes())

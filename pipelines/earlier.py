@@ -1,15 +1,18 @@
 """Near-duplicates of what earlier jobs have kept: the sieve `near_duplicates` with `scope: corpus`.
 
-Earlier is the job whose first trace is older. A trace is only ever dropped for one of an earlier job, so of copies in
-two jobs, sifted in whatever order, one stays. The band keys of the corpus lie in TRACEMILL_CACHE and are brought up to
-date each time (`filters.band_index`); if they are lost, they are made again. Texts are read from the corpus for
-candidates only, and count only if they still stand there.
+Kept is what stands in the newest version of a data set that a job has cut; earlier is the job whose first trace is
+older. A trace is only ever dropped for one of an earlier job that is in such a version, so of copies in two jobs one
+stays; a job that has selected nothing yet takes nothing from others. For what an earlier job drops later, by another
+policy, the copy comes back when the later job is sifted again.
+
+The band keys of the data sets lie in TRACEMILL_CACHE and are brought up to date each time (`filters.band_index`); if
+they are lost, they are made again. Texts are read from the corpus for candidates only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -58,11 +61,12 @@ class AgainstEarlier:
 
     @property
     def _folder(self) -> Path:
-        where = content_id(str(self.corpus.root), *map(str, asdict(self.sieve.scheme).values()))
+        scheme = self.sieve.scheme  # its limits are no part of the keys
+        where = content_id(str(self.corpus.root), scheme.words, scheme.bands, scheme.rows)
         return self.cache / "near_duplicates" / where[:16]
 
     def _index_others(self) -> None:
-        """Add the correct traces of other jobs that the index does not have yet."""
+        """Add what the index does not have yet of the data sets of other jobs."""
         with self.corpus.connect() as connection:
             connection.register("indexed", band_index.ids(self._folder))
             reader = connection.sql(named_sql("unindexed"), params={"job": self.job_id}).to_arrow_reader(1000)

@@ -142,7 +142,7 @@ def read(done: Completion) -> int | None:
         return None
     try:
         found = json.loads(done.text[done.text.index("{") : done.text.rindex("}") + 1])
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets, thousands deep
         return None
     number = found.get("count")
     is_count = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MOST

@@ -25,6 +25,11 @@ class Policy:
     sieves: tuple[Sieve, ...]
 
     @property
+    def reads_files(self) -> bool:
+        """Whether it is another policy when files that its filters read change."""
+        return any(getattr(one, "digest", "") for one in (*self.filters, *self.sieves))
+
+    @property
     def masks(self) -> tuple[str, ...]:
         """Kinds of personal data that are masked where traces leave."""
         asked = (one.kinds for one in self.filters if isinstance(one, Privacy) and one.action == "mask")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tracemill.core.errors import InputError, SetupError
 from tracemill.core.markup import FAULTS
 from tracemill.corpus import picks
 from tracemill.corpus.funnel import Funnel
@@ -60,13 +61,18 @@ def dataset_of(job: Job, corpus: Corpus) -> DatasetVersion:
     nothing is selected yet, and the selection lets all pass.
     """
     recipe = recipes.parse(job.recipe)
-    policy = policy_of(recipe.filters)
-    filed, chosen = policy.id, policy.selection(recipe.select)
-    made = [one for one in datasets(corpus) if (one.name, one.job_id, one.policy) == (job.name, job.id, filed)]
-    versions = [one for one in made if one.selection == chosen]
-    if versions:
-        return versions[-1]
-    return DatasetVersion(job.name, 0, 0, job.id, filed, chosen if job.state is JobState.FINISHED else Selection())
+    made = [one for one in datasets(corpus) if (one.name, one.job_id) == (job.name, job.id)]
+    try:
+        policy = policy_of(recipe.filters)
+    except (InputError, SetupError):  # a word list or an extra that the job had is gone
+        if made:
+            return made[-1]
+        raise
+    chosen = policy.selection(recipe.select)
+    versions = [one for one in made if (one.policy, one.selection) == (policy.id, chosen)]
+    if versions or (made and policy.reads_files):  # the files may hold something else than when the job ran
+        return (versions or made)[-1]
+    return DatasetVersion(job.name, 0, 0, job.id, policy.id, chosen if job.state is JobState.FINISHED else Selection())
 
 
 def trace_lines(corpus: Corpus, dataset: DatasetVersion, kept: int, rejected: int) -> list[str]:

@@ -11,16 +11,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracemill.core.errors import InputError
 from tracemill.core.types import Drop, Item
-from tracemill.filters.privacy import masked, masked_text
+from tracemill.filters.privacy import Privacy, masked_text
 from tracemill.pipelines.policy import Policy
-from tracemill.pipelines.row_files import Row, writing
+from tracemill.pipelines.row_files import Row, schema_of_parquet, schema_of_rows, writing
 from tracemill.pipelines.sifting import Look, Traces, drops_of
 from tracemill.pipelines.traces_of_files import Files, Unit
+from tracemill.pipelines.trial import UNTOLD
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROW, FILTER, REASON, DETAIL = "sift_row", "drop_filter", "drop_reason", "drop_detail"
+SAID = (FILTER, REASON, DETAIL)
 READING = "reading"
 """In place of a filter's name: the completion could not be read as a trace."""
 
@@ -35,21 +41,22 @@ class Fate:
     @property
     def row(self) -> Row:
         """As it is written."""
-        row = {**self.unit.row, ROW: self.unit.id}
+        row = {name: cell for name, cell in self.unit.row.items() if name not in SAID} | {ROW: self.unit.id}
         if self.drop is not None:
             row |= {FILTER: self.drop.filter, REASON: self.drop.reason, DETAIL: self.drop.detail}
         return row
 
     def masked(self, files: Files, kinds: Collection[str]) -> Fate:
-        """With personal data of these kinds masked in what the model wrote: in the trace and in the row."""
-        item = self.unit.item
-        if item is None or not kinds:
-            return self
-        trace = masked(item.trace, item.prompt, kinds)
-        if trace is item.trace:
-            return self
-        row = files.edited(self.unit.row, lambda text: masked_text(text, item.prompt, kinds))
-        return replace(self, unit=replace(self.unit, row=row, item=replace(item, trace=trace)))
+        """With personal data of these kinds masked in all of the row, and in what is said of it."""
+
+        def mask(text: str) -> str:
+            return masked_text(text, self.unit.prompt, kinds)
+
+        row = files.edited(self.unit.row, mask)
+        drop = self.drop
+        if drop is not None and drop.filter != Privacy.name and row != self.unit.row:  # it may quote half a datum
+            drop = replace(drop, detail=UNTOLD)
+        return Fate(replace(self.unit, row=row), drop)
 
 
 def sift_files(
@@ -60,6 +67,7 @@ def sift_files(
     address: str | None = None,
 ) -> dict[str, Drop]:
     """The drops by trace id. Writes nothing. Raises InputError for a row that cannot be read."""
+    files.check_unchanged()
     rates = files.rates()
 
     def rated(item: Item) -> Item:
@@ -71,11 +79,14 @@ def sift_files(
 def fates(files: Files, drops: Mapping[str, Drop], masks: Collection[str] = ()) -> Iterator[Fate]:
     """Every completion of the files, in their order, those that could not be read among the dropped ones.
 
-    Personal data of the kinds `masks` are masked, in dropped ones too.
+    Personal data of the kinds `masks` are masked, in dropped ones too. Raises InputError where the files have changed
+    since `sift_files` looked at them.
     """
     for unit in (unit for row in files.rows() for unit in files.units(row)):
         unread = Drop(unit.id, READING, "", "no_trace", unit.passed_over) if unit.item is None else None
-        yield Fate(unit, unread or drops.get(unit.id)).masked(files, masks)
+        fate = Fate(unit, unread or drops.get(unit.id))
+        yield fate.masked(files, masks) if masks else fate
+    files.check_unchanged()
 
 
 @contextmanager
@@ -84,14 +95,21 @@ def outputs(files: Files, kept: Path, dropped: Path) -> Iterator[Callable[[Fate]
 
     Raises InputError for a file name that cannot be, and SetupError where a file cannot be written: at once.
     """
-    taken = {path.absolute() for path in files.paths}
+    taken = {path.resolve() for path in files.paths}
     for option, path in (("--kept", kept), ("--dropped", dropped)):
-        if path.absolute() in taken:
-            raise InputError(f"{option}: {path} is taken already; name another file")
-        taken.add(path.absolute())
-    like = files.paths if all(path.suffix == ".parquet" for path in files.paths) else ()
+        if taken & {path.resolve(), *path.resolve().parents}:
+            raise InputError(f"{option}: {path} is what is read, or is written already; name another file")
+        taken.add(path.resolve())
+    known = schema_of(files) if ".parquet" in (kept.suffix, dropped.suffix) else None
     with (
-        writing(kept, "--kept", like, (ROW,)) as keep,
-        writing(dropped, "--dropped", like, (ROW, FILTER, REASON, DETAIL)) as drop,
+        writing(kept, "--kept", known, (ROW,), without=SAID) as keep,
+        writing(dropped, "--dropped", known, (ROW, *SAID)) as drop,
     ):
         yield lambda fate: (keep if fate.drop is None else drop).write(fate.row)
+
+
+def schema_of(files: Files) -> pa.Schema:
+    """The columns of the files: of Parquet its own, of others what a pass over all rows shows. Raises InputError."""
+    if all(path.suffix == ".parquet" for path in files.files()):
+        return schema_of_parquet(files.files())
+    return schema_of_rows((row.cells for row in files.rows()), files.paths[0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
+from tracemill.core.errors import TracemillError
 from tracemill.core.types import BatchFilter, Drop, Filter, Item, Sieve
 from tracemill.pipelines.spread import spread
 
@@ -81,9 +82,16 @@ def drops_of(
 
 
 def _checked(one: Filter, items: Sequence[Item]) -> list[Drop | None]:
-    if isinstance(one, BatchFilter):
-        return one.check_all(items)
-    return [one.check(item.trace, item.prompt) for item in items]
+    """Raises TracemillError naming the filter where it fails."""
+    try:
+        if isinstance(one, BatchFilter):
+            return one.check_all(items)
+        return [one.check(item.trace, item.prompt) for item in items]
+    except TracemillError:
+        raise
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TracemillError(f"filter {one.name}: {line}; leave it out, or mend it") from error
 
 
 def _parts(rows: Iterable[Source]) -> Iterator[list[Source]]:

@@ -69,10 +69,14 @@ def _in_order(submit: Submit[Part, Result], parts: Iterable[Part], most: int) ->
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise SetupError("a worker process was killed (out of memory?); use fewer workers") from error
+        raise SetupError(
+            "a worker process ended: killed (out of memory?), or started by a script without if __name__ == '__main__'"
+        ) from error
     except Exception as error:
         if isinstance(cause := getattr(error, "cause", None), TracemillError):  # Ray wraps the error of a task
             raise cause from None
+        if type(error).__module__.startswith("ray."):
+            raise SetupError(f"a Ray worker failed: {str(error).splitlines()[0]}; see: ray status") from error
         raise
     finally:
         for one in waiting:

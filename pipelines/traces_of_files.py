@@ -29,8 +29,6 @@ _RIGHT = {
     **dict.fromkeys(("false", "wrong", "0", "0.0"), False),
 }
 _CHARS_A_TOKEN = 4
-_WRITTEN = ("completion", "deepseek_reasoning", "deepseek_solution")
-"""Columns of the layouts of fixed names that hold what a model wrote, beside those of chat turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,7 @@ class Unit:
     id: str
     row: Mapping[str, Cell]
     """The row with this completion alone in its lists."""
+    prompt: Prompt
     item: Item | None
     passed_over: str = ""
 
@@ -106,9 +105,9 @@ class Files:
             name = f"{row.number}.{at + 1}" if at else str(row.number)
             cells = self._alone(row.cells, at, count)
             if at in completions:
-                yield Unit(name, cells, self._item(name, at, read.prompt, completions[at]))
+                yield Unit(name, cells, read.prompt, self._item(name, at, read.prompt, completions[at]))
             else:
-                yield Unit(name, cells, None, next(missing))
+                yield Unit(name, cells, read.prompt, None, next(missing))
 
     def _item(self, name: str, at: int, prompt: Prompt, one: Recorded) -> Item:
         tokens = one.completion_tokens or len(one.text + (one.reasoning or "")) // _CHARS_A_TOKEN
@@ -124,20 +123,43 @@ class Files:
         layout = self._layout
         if count < 2 or not isinstance(layout, ColumnLayout):
             return cells
-        named = [getattr(layout, field) for field in PER_COMPLETION] + [self.correct]
-        heads = {name if name in cells else name.partition(".")[0] for name in named if name}
+        named = [*(getattr(layout, field) for field in PER_COMPLETION), *layout.aligned, self.correct]
+        heads = {name if name in cells else name.partition(".")[0] for name in named if name} & cells.keys()
         lists = {name: cells[name] for name in heads if isinstance(cells[name], list) and len(cells[name]) == count}
         return {**cells, **{name: [value[at]] for name, value in lists.items()}}
 
-    def edited(self, cells: Mapping[str, Cell], edit: Callable[[str], str]) -> Mapping[str, Cell]:
-        """A row whose texts in the columns that hold what a model wrote are changed."""
+    def edited(self, cells: Mapping[str, Cell], edit: Callable[[str], str]) -> dict[str, Cell]:
+        """A row with all its texts changed, but for the reference: a chain may stand in several columns."""
         layout = self._layout
-        named = [layout.completion, layout.reasoning] if isinstance(layout, ColumnLayout) else [*COLUMNS, *_WRITTEN]
-        heads = {name if name in cells else name.partition(".")[0] for name in named if name} & cells.keys()
-        return {**cells, **{name: _mapped(cells[name], edit) for name in heads}}
+        kept = {layout.reference} if isinstance(layout, ColumnLayout) else {"reference", "ground_truth_solution"}
+        return {name: cell if name in kept else mapped(cell, edit) for name, cell in cells.items()}
+
+    def files(self) -> list[Path]:
+        """The files themselves, those in folders too."""
+        return [
+            one
+            for path in self.paths
+            for one in (sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path])
+        ]
+
+    @cached_property
+    def _noted(self) -> list[tuple[Path, int, int]]:
+        """What the files were at the first look."""
+        return self._state()
+
+    def _state(self) -> list[tuple[Path, int, int]]:
+        return [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files() if path.exists()]
+
+    def check_unchanged(self) -> None:
+        """Raises InputError where a file is not what it was when this was called first: traces are known by number."""
+        before = self._noted
+        if changed := [path for path, *_ in {*before} ^ {*self._state()}]:
+            raise InputError(f"{changed[0]}: changed while it was sifted; run again when nobody writes to it")
 
     def _labelled(self, row: PlacedRow) -> Iterator[tuple[Item, bool | None]]:
         units = list(self.units(row))
+        if all(unit.item is None for unit in units):
+            return
         values = Cells(row.cells, row.place, COMMAND).aligned("correct", self.correct, len(units))
         for unit, value in zip(units, values, strict=True):
             if unit.item is not None:
@@ -149,13 +171,13 @@ class Files:
         raise InputError(f"{place}: column {self.correct!r} must be true, false or null, this is {value!r}")
 
 
-def _mapped(value: Cell, edit: Callable[[str], str]) -> Cell:
+def mapped(value: Cell, edit: Callable[[str], str]) -> Cell:
     """All texts within a cell, however deep."""
     if isinstance(value, str):
         return edit(value)
     if isinstance(value, list):
-        return [_mapped(one, edit) for one in value]
-    return {key: _mapped(one, edit) for key, one in value.items()} if isinstance(value, Mapping) else value
+        return [mapped(one, edit) for one in value]
+    return {key: mapped(one, edit) for key, one in value.items()} if isinstance(value, Mapping) else value
 
 
 def _guessed(cells: Mapping[str, Cell]) -> Layout:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tracemill.core.types import Drop, Item
-from tracemill.filters.privacy import masked
+from tracemill.filters.privacy import Privacy, masked_text
 
+UNTOLD = "not told, for the trace holds personal data"
 KEPT = ("", "kept")
 """In place of filter and reason."""
 Why = tuple[str, str]
@@ -54,14 +55,18 @@ class Trial:
         was = now if item is None and before is not None else was
         if drop is not None:
             self.reasons[now] += 1
-        if (was == KEPT) != (now == KEPT):
+        if before is not None and (was == KEPT) != (now == KEPT):
             self.changes[was, now] += 1
         elif before is not None:
             return
         told = before.get(name) if drop is None and before else drop
         if (at := self._place((was, now))) < self.examples:
-            text = "" if item is None else masked(item.trace, item.prompt).reasoning
-            self.shown.setdefault((was, now), [])[at : at + 1] = [Example(name, told.detail if told else "", text)]
+            detail, text = told.detail if told else "", ""
+            if item is not None:
+                text = masked_text(item.trace.reasoning, item.prompt)
+                if text != item.trace.reasoning and told is not None and told.filter != Privacy.name:
+                    detail = UNTOLD  # it may quote half a datum
+            self.shown.setdefault((was, now), [])[at : at + 1] = [Example(name, detail, text)]
 
     def _place(self, kind: tuple[Why, Why]) -> int:
         """Where a trace of the kind is shown, if that is less than `examples`: each with the same probability."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -61,6 +61,9 @@ class Contamination:
     semantic: float | None = None
     """Least cosine, .5 to 1, of a prompt to a question that it says in other words, with the same numbers and formulas;
     .7 finds three in four (`paraphrase`). None looks for none; else the extra `[semantic]` has to be installed."""
+    digest: str = field(init=False, compare=False, repr=False)
+    """Of what the files of `against` hold when this is made: the same names may hold something else tomorrow. "" for no
+    files."""
 
     name: ClassVar[str] = "contamination"
     version: ClassVar[str] = "1"
@@ -79,16 +82,7 @@ class Contamination:
             if not 0.5 <= self.semantic <= 1:
                 raise InputError(f"semantic: {self.semantic} is not between 0.5 and 1; null looks for no paraphrases")
             need_model("semantic")
-
-    @property
-    def digest(self) -> str:
-        """What the files of `against` hold: the same names may hold something else tomorrow. "" for no files."""
-        if not self.against:
-            return ""
-        files = (
-            one for path in map(Path, self.against) for one in (sorted(path.rglob("*")) if path.is_dir() else [path])
-        )
-        return content_id(*(hashlib.blake2b(one.read_bytes()).hexdigest() for one in files if one.is_file()))
+        object.__setattr__(self, "digest", _digest(self.against))
 
     def check(self, trace: Trace, prompt: Prompt) -> Drop | None:
         """A drop with the reason of PROMPT_REASONS or `contaminated_chain`; the detail names item and match."""
@@ -98,7 +92,7 @@ class Contamination:
         """The same of each."""
         if not (self.against or self.items):
             return [None] * len(items)
-        hits = [_in_prompt(self, item.prompt.text) for item in items]
+        hits = [_in_prompt(self, self.digest, item.prompt.text) for item in items]
         reasons = ["contaminated_chain" if hit is None else PROMPT_REASONS[hit.kind] for hit in hits]
         rest = [number for number, hit in enumerate(hits) if hit is None]
         texts = [text for number in rest for text in (items[number].trace.reasoning, items[number].trace.answer)]
@@ -125,34 +119,43 @@ def described(hit: Hit, n: int) -> str:
     return f'{hit.part.benchmark}: {hit.part.item} ({hit.part.column}), {much[hit.kind]}: "{span}"'
 
 
+def _digest(paths: Sequence[str]) -> str:
+    if not paths:
+        return ""
+    files = (one for path in map(Path, paths) for one in (sorted(path.rglob("*")) if path.is_dir() else [path]))
+    return content_id(*(hashlib.blake2b(one.read_bytes()).hexdigest() for one in files if one.is_file()))
+
+
 @lru_cache(maxsize=4096)
-def _in_prompt(told: Contamination, text: str) -> Hit | None:
-    """Remembered, since a prompt has many traces."""
+def _in_prompt(told: Contamination, digest: str, text: str) -> Hit | None:
+    """Remembered, since a prompt has many traces; by the digest, too: what the paths name may change."""
     from tracemill.filters.contamination.ngrams import words_of
 
     if hit := max(_hits(told, (text,), is_prompt=True), key=lambda one: one.coverage, default=None):
         return hit
     hits: Iterator[Hit] = iter(())
     if told.fuzzy is not None:
-        hits = chain(hits, _similar(told).search_words(words_of([text]), ()))
+        hits = chain(hits, _similar(told, digest).search_words(words_of([text]), ()))
     if told.semantic is not None:
-        hits = chain(hits, _paraphrases(told).search([text], ()))
+        hits = chain(hits, _paraphrases(told, digest).search([text], ()))
     return next(hits, None)
 
 
 def _hits(told: Contamination, texts: Sequence[str], is_prompt: bool = False) -> Iterator[Hit]:
     """The hits that cover enough, by text. A short item counts as a whole prompt only."""
-    for hit in _index(told).search(texts):
+    for hit in _index(told, told.digest).search(texts):
         if (is_prompt or hit.kind == "ngrams") and hit.coverage >= told.min_coverage:
             yield hit
 
 
 @lru_cache(maxsize=4)
-def _index(told: Contamination) -> Index:
-    """Made once a process."""
+def _index(told: Contamination, digest: str) -> Index:
+    """Made once a process. Raises InputError where the files no longer hold what the drops are filed under."""
     from tracemill.filters.contamination.benchmarks import Part, parts_of
     from tracemill.filters.contamination.index import Index
 
+    if _digest(told.against) != digest:
+        raise InputError(f"against: {', '.join(told.against)} changed during the run; run it again")
     parts = [Part("items", f"row {number}", "items", text, True) for number, text in enumerate(told.items, 1)]
     for path in told.against:
         parts += parts_of(Path(path), told.against_columns, "against", "against_columns")
@@ -160,17 +163,17 @@ def _index(told: Contamination) -> Index:
 
 
 @lru_cache(maxsize=4)
-def _similar(told: Contamination) -> Similar:
+def _similar(told: Contamination, digest: str) -> Similar:
     from tracemill.filters.contamination.similar import Similar
 
-    return Similar(_index(told), told.fuzzy or 100.0)
+    return Similar(_index(told, digest), told.fuzzy or 100.0)
 
 
 @lru_cache(maxsize=4)
-def _paraphrases(told: Contamination) -> Paraphrases:
+def _paraphrases(told: Contamination, digest: str) -> Paraphrases:
     from tracemill.filters.contamination.paraphrase import Paraphrases
 
-    return Paraphrases(_index(told).parts, told.semantic or 1.0)
+    return Paraphrases(_index(told, digest).parts, told.semantic or 1.0)
 
 
 plugin = Contamination()

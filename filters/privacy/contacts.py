@@ -24,7 +24,7 @@ university science berlin london paris tokyo nyc
 _GENERIC = frozenset(_TOP_LEVEL.split())
 """Domains beside those of two letters: `x@w.mean` is code."""
 _HOST = re.compile(r"[A-Za-z0-9.-]{3,253}")
-_LOCAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*$")
+_LOCAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _LONGEST_NAME = 64
 """Characters before the @ (RFC 5321)."""

@@ -12,6 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tracemill.core.errors import InputError
+from tracemill.pipelines.policy import policy_of
+from tracemill.pipelines.recipe import sections_of
+from tracemill.pipelines.sift_files import fates, sift_files
+from tracemill.pipelines.traces_of_files import Files
+
 Command = Callable[..., Any]
 GOOD = "First we add the eggs of both days, then we take away what was eaten, and that leaves forty-two."
 NEAR = GOOD.replace("First we", "Now we")
@@ -148,6 +154,80 @@ def test_thresholds_are_tried_on_a_jobs_traces(tracemill: Command, recipe: Calla
     assert "change them there and run it again" in tracemill("sift", "--job", "sums").err
 
 
+def test_what_a_filter_quotes_is_masked_too(tracemill: Command, tmp_path: Path) -> None:
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    out.mkdir()
+    loop = "Wait, I ask ann.lee@gmail.com now. " * 20
+    turns = [{"role": "user", "content": "6 * 7?"}, {"role": "assistant", "reasoning_content": loop, "content": "42"}]
+    path.write_text(json.dumps({"messages": turns, "text": loop}))
+    options = ("sift", str(path), "--filters", "[privacy: {action: mask}, repetition]")
+    assert tracemill(*options, "--kept", str(out / "k.jsonl"), "--dropped", str(out / "d.jsonl")).code == 0
+    (row,) = written(out / "d.jsonl")
+    assert row["drop_reason"] == "loop"
+    assert "ann.lee" not in json.dumps(row)
+    assert "ann.lee" not in tracemill("sift", str(path), "--filters", "repetition", "--dry-run").out
+
+
+def test_columns_that_come_late_and_odd_texts_are_kept(tracemill: Command, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows: list[dict[str, Any]] = [{"prompt": "6 * 7?", "answer": "42", "completion": GOOD, "late": None}] * 600
+    rows += [{**rows[0], "late": 1.5, "extra": ["x"], "completion": f"{GOOD} \ud83d"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for suffix, odd in ((".parquet", "\ufffd"), (".jsonl", "\ud83d")):
+        kept, dropped = tmp_path / f"kept{suffix}", tmp_path / f"dropped{suffix}"
+        done = tracemill("sift", str(path), "--filters", "length", "--kept", str(kept), "--dropped", str(dropped))
+        assert done.code == 0, done.err
+        last = written(kept)[-1]
+        assert (last["late"], last["extra"], last["completion"]) == (1.5, ["x"], f"{GOOD} {odd}")
+        assert len(written(kept)) == 601
+    assert pq.read_schema(tmp_path / "dropped.parquet").names[-4:] == [
+        "sift_row", "drop_filter", "drop_reason", "drop_detail",
+    ]  # fmt: skip
+
+
+def test_outputs_do_not_go_where_inputs_are(tracemill: Command, tmp_path: Path, rows: Path) -> None:
+    fold = tmp_path / "fold"
+    fold.mkdir()
+    rows.rename(fold / "rows.parquet")
+    before = (fold / "rows.parquet").read_bytes()
+    for kept in (fold / "rows.parquet", fold / "new.parquet", fold / ".." / "fold" / "a.jsonl"):
+        done = tracemill("sift", str(fold), "--kept", str(kept), "--dropped", str(tmp_path / "d.jsonl"))
+        assert done.code > 0
+        assert "is what is read" in done.err
+    assert [path.name for path in fold.iterdir()] == ["rows.parquet"]
+    assert (fold / "rows.parquet").read_bytes() == before
+    done = tracemill("sift", str(fold), "--kept", str(tmp_path / "k.parquet"), "--dropped", str(tmp_path / "d.parquet"))
+    assert done.code == 0, done.err
+    assert pq.read_schema(tmp_path / "d.parquet").names[:4] == list(ROWS[0])
+
+
+def test_labels_are_cut_with_the_completion_that_they_are_of(tracemill: Command, tmp_path: Path) -> None:
+    path, kept = tmp_path / "openr1.jsonl", tmp_path / "kept.jsonl"
+    row = {
+        "uuid": "a", "source": "olympiads", "problem_type": "Algebra", "question_type": "math-word-problem",
+        "problem": "6 * 7?", "answer": "42", "generations": [f"<think>{GOOD}</think>42", f"<think>{NEAR}</think>41"],
+        "finish_reasons": ["stop", "stop"], "correctness_math_verify": [True, False],
+    }  # fmt: skip
+    empty = {**row, "generations": [], "finish_reasons": [], "correctness_math_verify": []}
+    path.write_text(json.dumps(row) + "\n" + json.dumps(empty) + "\n")
+    options = ("--filters", "difficulty", "--column", "correct=correctness_math_verify")
+    done = tracemill("sift", str(path), *options, "--kept", str(kept), "--dropped", str(tmp_path / "d.jsonl"))
+    assert done.code == 0, done.err
+    assert [one["correctness_math_verify"] for one in written(kept)] == [[True], [False]]
+    again = tracemill("sift", str(kept), *options, "--dry-run", "--json")
+    assert json.loads(again.out)["kept"] == 2, again.err
+    wrong = tracemill("sift", str(path), "--filters", "difficulty", "--column", "correct=corect", "--dry-run")
+    assert "no column 'corect'" in wrong.err
+
+
+def test_a_file_that_changes_meanwhile_is_refused(rows: Path) -> None:
+    files = Files((rows,))
+    drops = sift_files(files, policy_of(sections_of(["length"], "filters")), workers=1)
+    pq.write_table(pa.Table.from_pylist(ROWS[1:]), rows)
+    with pytest.raises(InputError, match=r"rows\.parquet: changed while it was sifted; run again"):
+        list(fates(files, drops))
+
+
 def test_a_solution_without_marks_is_not_taken_for_a_chain_without_answer(tracemill: Command, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     texts = ["There are six sevens.\nSo it is 42.\n#### 42", f"<think>{GOOD} And then we"]
@@ -171,9 +251,11 @@ def test_personal_data_are_masked_in_what_is_written_and_never_shown(tracemill: 
     assert tracemill(*masks, "--kept", str(kept), "--dropped", str(dropped)).code == 0
     first, quoting = written(kept)
     assert first["completion"] == rows[0]["completion"].replace(mail, "[EMAIL]")
-    assert first["note"] == mail, "columns that the model did not write stay"
+    assert first["note"] == "[EMAIL]", "a chain may stand in any column"
     assert quoting["completion"] == rows[2]["completion"], "the prompt has it"
-    assert [row["drop_reason"] for row in written(dropped)] == ["email"], "a masked answer is another answer"
+    (fell,) = written(dropped)
+    assert fell["drop_reason"] == "email", "a masked answer is another answer"
+    assert mail not in json.dumps(fell)
     shown = tracemill("sift", str(path), "--filters", "privacy", "--dry-run").out
     assert "[EMAIL]" in shown
     assert shown.count(mail) == 1, "that of the prompt"
@@ -188,11 +270,20 @@ def test_personal_data_are_masked_in_what_is_written_and_never_shown(tracemill: 
         (("{rows}", "--dry-run", "--filters", "no.yaml"), "--filters: cannot read no.yaml: No such file"),
         (("{rows}", "--dry-run", "--filters", "[length: {min_words: x}]"), "--filters[0].min_words: "),
         (("{rows}", "--kept", "{rows}", "--dropped", "d.jsonl"), "--kept: "),
-        (("{rows}", "--kept", "k.jsonl", "--dropped", "k.jsonl"), "--dropped: k.jsonl is taken already"),
+        (
+            ("{rows}", "--kept", "k.jsonl", "--dropped", "k.jsonl"),
+            "--dropped: k.jsonl is what is read, or is written already",
+        ),
         (("{rows}", "--kept", "k.csv", "--dropped", "d.jsonl"), "--kept: k.csv must end in .parquet, .jsonl or"),
         (("{rows}", "--kept", "no/k.jsonl", "--dropped", "d.jsonl"), "--kept: cannot write no/k.jsonl: No such file"),
         (("{rows}", "--dry-run", "--column", "completion=text"), "no column 'text' (there are: prompt, answer, "),
         (("{rows}", "--dry-run", "--column", "text=text", "--layout", "chat"), "--column: columns go with layout"),
+        (
+            ("nowhere.parquet", "--kept", "k.parquet", "--dropped", "d.parquet"),
+            "no such file or folder: nowhere.parquet",
+        ),
+        (("{rows}", "--dry-run", "--kept", "k.jsonl"), "--kept: does nothing with --dry-run; leave it out"),
+        (("--job", "x", "--dry-run", "--limit", "3"), "--limit: does nothing with --job; leave it out"),
         (("nowhere.jsonl", "--dry-run"), "no such file or folder: nowhere.jsonl"),
     ],
 )

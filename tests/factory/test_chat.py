@@ -35,6 +35,21 @@ def test_turns_are_a_question_and_an_answer(row: dict[str, Any]) -> None:
     assert (bare.prompt.reference, bare.prompt.verifier, bare.prompt.domain) == ("", "format", "general")
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
+def test_a_chain_in_a_field_of_its_own_is_read(field: str) -> None:
+    row = {"messages": [ASKED, {"role": "assistant", field: "Six sevens.", "content": "42"}]}
+    assert Chat().row(row, "p", COMMON).completions == (Recorded("42", "Six sevens."),)
+
+
+def test_the_rows_own_model_comes_first() -> None:
+    row = {"prompt": [ASKED], "completion": [SAID]}
+    common = Common("file", "prompts[0]", model="told")
+    assert [Chat().row(row | more, "p", common).completions[0].model for more in ({}, {"model": "own"})] == [
+        "told",
+        "own",
+    ]
+
+
 def test_longer_talk_is_passed_over() -> None:
     assert Chat().row({"messages": [ASKED, SAID, ASKED]}, "p", COMMON).passed_over
 

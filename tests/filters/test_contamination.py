@@ -87,6 +87,40 @@ def test_it_pickles_and_finds_the_same(make_item: MakeItem) -> None:
     assert again.check(item.trace, item.prompt) == told.check(item.trace, item.prompt) is not None
 
 
+@pytest.mark.parametrize(("asked", "options"), [
+    (BAKER, {}),
+    (BAKER.replace("48", "52").replace("31", "34").replace(" 5 ", " 6 "), {}),
+    ("From 48 loaves baked in a day, a baker sells 31, and 5 schools get half of what is left. How many remain?",
+     {"semantic": 0.7}),
+], ids=["ngrams", "similar", "paraphrase"])  # fmt: skip
+def test_a_benchmark_edited_between_two_makings_is_searched_as_it_is_now(
+    tmp_path: Path, asked: str, options: dict[str, Any], make_item: MakeItem
+) -> None:
+    path, item = tmp_path / "bakers.jsonl", make_item("Hm.", prompt=asked)
+
+    def told(question: str) -> Contamination:
+        write(path, [{"question": question}])
+        return Contamination(against=(str(path),), **options)
+
+    before = told("How many sides has a polygon whose angles add up to 1,980 degrees, all of them measured inside?")
+    assert before.check(item.trace, item.prompt) is None
+    after = pickle.loads(pickle.dumps(told(BAKER)))
+    assert after.check(item.trace, item.prompt) is not None
+    assert before.check(item.trace, item.prompt) is None
+    assert (before, hash(before), repr(before)) == (after, hash(after), repr(after)), "the same options"
+
+
+def test_a_benchmark_edited_before_its_first_use_is_not_filed_under_what_it_held(
+    tmp_path: Path, make_item: MakeItem
+) -> None:
+    path, item = tmp_path / "bakers.jsonl", make_item("Hm.")
+    write(path, [{"question": BAKER}])
+    told = Contamination(against=(str(path),))
+    write(path, [{"question": "Another one."}])
+    with pytest.raises(InputError, match=r"^against: .*bakers.jsonl changed during the run; run it again$"):
+        told.check(item.trace, item.prompt)
+
+
 @pytest.mark.timeout(60)
 def test_hostile_text_does_not_raise(make_item: MakeItem) -> None:
     told = Contamination(items=(BAKER, "a b " * 40, "文" * 60, "\ud800", "", "e\u0301"))

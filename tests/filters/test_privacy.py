@@ -197,6 +197,14 @@ def test_a_detail_gives_nothing_away(kind: str, make: Callable[[Dice], str], mak
             assert found[0].same not in re.sub(r"\W", "", drop.detail).lower()
 
 
+@pytest.mark.parametrize(
+    "text", ["The address ends in\n@yahoo.com", "in\n@yahoo.com", "a.b\r\n@yahoo.com", "in @yahoo.com"]
+)
+def test_the_name_of_an_address_stands_before_its_at(text: str) -> None:
+    assert find(text) == []
+    assert [one.kind for one in find(f"{text[:-10]}jo@yahoo.com")] == ["email"]
+
+
 def test_a_detail_says_where_and_how_many(make_item: MakeItem) -> None:
     item = make_item("I ask j.smith@gmail.com, then 93.184.216.34.", "42, says j.smith@gmail.com")
     drop = Privacy().check(item.trace, item.prompt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import random
 import re
 import string
@@ -82,6 +83,30 @@ def test_what_the_list_holds_is_part_of_the_policy(tmp_path: Path) -> None:
     path.write_text("bomb\nbombs\n")
     assert policy_of([section]).id != before
     assert Safety().digest == ""
+
+
+def test_a_list_edited_between_two_makings_is_matched_as_it_is_now(tmp_path: Path, make_item: MakeItem) -> None:
+    path, item = tmp_path / "words.txt", make_item("A bomb, a knife.")
+    path.write_text("bomb\n")
+    before = Safety(word_lists=(str(path),))
+    assert detail(before, item) == "word: reasoning, character 2: 'bomb'"
+    path.write_text("knife\n")
+    after = pickle.loads(pickle.dumps(Safety(word_lists=(str(path),))))
+    assert detail(after, item) == "word: reasoning, character 10: 'knife'"
+    assert detail(before, item) == "word: reasoning, character 2: 'bomb'"
+    assert (before, hash(before), repr(before)) == (after, hash(after), repr(after)), "the same options"
+    assert before.digest != after.digest
+
+
+def test_a_list_edited_before_its_first_use_is_not_filed_under_what_it_held(
+    tmp_path: Path, make_item: MakeItem
+) -> None:
+    path, item = tmp_path / "words.txt", make_item("A bomb, a knife.")
+    path.write_text("bomb\n")
+    told = Safety(word_lists=(str(path),))
+    path.write_text("knife\n")
+    with pytest.raises(InputError, match=r"^word_lists: .*words.txt changed during the run; run it again$"):
+        told.check(item.trace, item.prompt)
 
 
 def test_ten_thousand_phrases_are_found_where_a_plain_search_finds_them(real_data: Path, make_item: MakeItem) -> None:

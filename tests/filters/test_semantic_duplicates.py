@@ -8,6 +8,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rapidfuzz.distance import Indel
 from tracemill.core.errors import InputError, SetupError
 from tracemill.core.types import Item, Prompt
 from tracemill.filters import leaders, semantic_duplicates
+from tracemill.filters.duplicate_prompts import DuplicatePrompts
 from tracemill.filters.embedding import embedder, model
 from tracemill.filters.leaders import kept_for, quantised
 from tracemill.filters.quantities import computed
@@ -159,6 +161,49 @@ def test_leaders_are_those_of_a_plain_loop(rows: list[tuple[int, int, int]], lea
             kept.append(row)
 
 
+def test_a_row_holds_and_is_asked_of_the_nearest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaders, "_BLOCK", 8)
+    monkeypatch.setattr(leaders, "_SLICE", 32)
+    angles = np.linspace(0, 0.8, 100)
+    vectors = quantised(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
+    turns = np.concatenate([np.random.default_rng(3).permutation(99), [99]])
+    asked: dict[int, list[int]] = {}
+
+    def confirms(row: int, kept: int) -> bool:
+        asked.setdefault(row, []).append(kept)
+        return False
+
+    held: list[int] = []
+    nearest = leaders._nearest
+
+    def measured(pairs: list[tuple[float, int]]) -> list[tuple[float, int]]:
+        held.append(len(pairs))
+        return nearest(pairs)
+
+    monkeypatch.setattr(leaders, "_nearest", measured)
+    assert kept_for(vectors, turns, 0.5, confirms) == {}
+    assert max(held) <= 16 + 16
+    assert max(map(len, asked.values())) == 16
+    assert set(asked[99]) <= set(range(80, 99)), "99 is the last of the row"
+    assert len(asked[99]) == 16
+
+
+def test_with_scope_all_prompts_that_nothing_tells_apart_are_not_compared(make_item: MakeItem) -> None:
+    chain = "Take 12 and 30 to get 42, then 42 times 5 is 210, and 210 less 17 leaves 193 in the end."
+
+    def dropped(*problems: tuple[str, str]) -> list[str]:
+        items = [make_item(chain, prompt=text, number=number) for number, (text, _) in enumerate(problems)]
+        items = [
+            replace(item, prompt=replace(item.prompt, reference=reference))
+            for item, (_, reference) in zip(items, problems, strict=True)
+        ]
+        return [drop.trace_id for drop in SemanticDuplicates(scope="all").sift(items)]
+
+    assert dropped(("Who is it?", ""), ("Where is it?", ""), ("Who is it?", "")) == ["t2"]
+    assert dropped(("Who is it?", "Ann"), ("Where is it?", "Ann")) == ["t1"]
+    assert dropped(("Are 12 in it?", ""), ("Is it 12?", "")) == ["t1"]
+
+
 def prompt(name: str, text: str, reference: str = "36") -> Prompt:
     return Prompt(name, text, "math", "math", reference, "test")
 
@@ -199,6 +244,16 @@ def test_prompts_with_other_numbers_or_references_are_not_merged(text: str, refe
 )
 def test_prompts_without_numbers_or_with_other_formulas_are_not_merged(one: str, other: str) -> None:
     assert semantic_duplicate_prompts([prompt("a", one), prompt("b", other)], 0.5) == []
+
+
+def test_a_prompt_near_to_one_that_fell_names_the_one_that_is_kept() -> None:
+    near = ASKED.replace("has he left", "has he left now")
+    found = DuplicatePrompts(semantic=0.7).repeated([prompt("c", HENS), prompt("b", ASKED), prompt("a", near)])
+    assert set(found) == {"a", "b"}
+    assert re.fullmatch(r"c: cosine 0\.\d{3}", found["b"])
+    assert re.fullmatch(rf"c: jaccard 0\.\d{{3}} with b, which has {found['b'].partition(': ')[2]}", found["a"])
+    alone = DuplicatePrompts().repeated([prompt("c", HENS), prompt("b", ASKED), prompt("a", near)])
+    assert {name: detail.partition(":")[0] for name, detail in alone.items()} == {"a": "b"}
 
 
 def test_real_prompts_merge_with_few_others(real_data: Path) -> None:

@@ -168,6 +168,7 @@ async def test_what_the_model_leaves_open_has_no_label(corpus: Corpus) -> None:
         ("[1]", None),
         ("} {", None),
         ("2", None),
+        pytest.param('{"count": ' + "[" * 100_000 + "]" * 100_000 + "}", None, id="deeply nested"),
     ],
 )
 def test_a_count_is_read_or_not(text: str, count: int | None) -> None:
