@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -56,10 +57,17 @@ app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 
 
+def _end(number: int, frame: object) -> None:
+    """What is open is closed, and processes that were started end, as after Ctrl-C."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Entry point. Exit codes stand in core.errors."""
     try:
-        app(standalone_mode=False)
+        signal.signal(signal.SIGTERM, _end)
+        code = app(standalone_mode=False)  # 130 where typer saw Ctrl-C
+        sys.exit(code if isinstance(code, int) else 0)
     except TracemillError as error:
         print(f"tracemill: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

@@ -31,7 +31,7 @@ from tracemill.pipelines.sift_files import Fate, fates, outputs, sift_files
 from tracemill.pipelines.traces_of_files import Files
 from tracemill.pipelines.trial import KEPT, Example, Trial, Why
 
-DEFAULT = "length,language,readability,repetition,refusal,exact_duplicates,near_duplicates"
+DEFAULT = "length,language,readability,repetition,truncation,refusal,exact_duplicates,near_duplicates"
 """What needs no choice of the user's."""
 BAR = 24
 EXCERPT = 240
@@ -73,7 +73,7 @@ def sift(
     Runs on all cores, or on the Ray cluster of TRACEMILL_RAY_ADDRESS. `tracemill plugins` names the filters.
     """
     if (job is None) == (not files):
-        raise InputError("files: name files to sift, or --job NAME")
+        raise InputError("files: name files to sift, or a job (--job NAME)" + (", not both" if files else ""))
     trial, was = Trial(examples if dry_run else 0), _policy(before, "--before")
     if job is not None:
         _refuse(

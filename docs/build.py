@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -49,9 +50,11 @@ def pages() -> dict[str, str]:
 def _plugins(kind: plugins.Kind) -> Page:
     for name, module in plugins.load(kind).items():
         yield f"\n## {name}\n\n{(module.__doc__ or '').strip()}\n"
+        told = dict(_told(type(module.plugin)))
         options = [field for field in dataclasses.fields(module.plugin) if field.init]
         for option in options:
-            yield f"- `{option.name}` (default `{getattr(module.plugin, option.name)!r}`)"
+            default = getattr(module.plugin, option.name)
+            yield f"- `{option.name}` (default `{default!r}`){told.get(option.name, '')}"
 
 
 def verifiers() -> Page:
@@ -125,6 +128,14 @@ OPTIONS = {
 """Options of strategies and engines. Those of vllm are vLLM's own engine arguments."""
 GIVEN = ("model", "concurrency")
 """Fields of engines' options that are no options: the section has them."""
+
+
+def _told(kind: type) -> Iterator[tuple[str, str]]:
+    """The docstrings under the fields of a dataclass."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef))
+    for node, after in itertools.pairwise(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            yield ast.unparse(node.target), ": " + " ".join(str(after.value.value).split())
 
 
 def _options(kind: type) -> Page:

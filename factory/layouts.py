@@ -121,7 +121,8 @@ class ColumnLayout:
         reference = "" if self.reference is None else cell_text(cells.get("reference", self.reference))
         if reference.strip() in self.no_answer:
             reference = ""
-        metadata = {name: cells.get("metadata", name) for name in self.metadata}
+        named = (name for name in self.metadata if name in row or not self.fixed)  # subsets of known sets lack some
+        metadata = {name: cells.get("metadata", name) for name in named}
         prompt = prompt_of(text, reference, self.verifier, self.domain, metadata, common)
         completions, passed_over = self._completions(cells, common.model or self.written_by)
         return Row(prompt, completions, passed_over)

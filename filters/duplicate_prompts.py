@@ -13,14 +13,14 @@ compared by meaning is known only after the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tracemill.core.errors import InputError
 from tracemill.core.plugins import SieveExample
 from tracemill.core.types import Drop, Item, Prompt
-from tracemill.filters.clusters import Copy, Keep
+from tracemill.filters.clusters import Keep
 from tracemill.filters.embedding import need_model
 from tracemill.filters.near_duplicates import near_duplicate_prompts
 from tracemill.filters.semantic_duplicates import Restated, semantic_duplicate_prompts
@@ -47,25 +47,26 @@ class DuplicatePrompts:
     def sift(self, items: Iterable[Item]) -> Iterator[Drop]:
         """Drops with reason `duplicate_prompt` in the items' order.
 
-        The detail is `<kept prompt>: jaccard <j>`, or `cosine <c>`; where the two are near by way of a third, that
-        fell itself, both: `<kept prompt>: jaccard <j> with <third>, which has cosine <c>`.
+        The detail is `<first trace of the kept prompt>: jaccard <j>`, or `cosine <c>`; where the two are near by way of
+        a third, that fell itself, both: `…: jaccard <j> with <its first trace>, which has cosine <c>`.
         """
         traces: list[tuple[str, str]] = []
+        firsts: dict[str, str] = {}
 
         def prompts() -> Iterator[Prompt]:
-            seen = set()
             for item in items:
                 traces.append((item.trace.id, item.prompt.id))
-                if item.prompt.id not in seen:
-                    seen.add(item.prompt.id)
+                if item.prompt.id not in firsts:
+                    firsts[item.prompt.id] = item.trace.id
                     yield item.prompt
 
         repeated = self.repeated(prompts())
         for trace, prompt in traces:
             if prompt in repeated:
-                yield Drop(trace, self.name, self.version, "duplicate_prompt", repeated[prompt])
+                detail = repeated[prompt].described(firsts)
+                yield Drop(trace, self.name, self.version, "duplicate_prompt", detail)
 
-    def repeated(self, prompts: Iterable[Prompt]) -> dict[str, str]:
+    def repeated(self, prompts: Iterable[Prompt]) -> dict[str, Repeated]:
         """By the id of each prompt that another one stands for, which that is. Raises SetupError without the extra."""
         held: list[Prompt] = []
 
@@ -81,17 +82,35 @@ class DuplicatePrompts:
             near = {copy.id for copy in copies}
             rest = (prompt for prompt in held if prompt.id not in near)
             reworded = {one.id: one for one in semantic_duplicate_prompts(rest, self.semantic, self.keep)}
-        return {copy.id: _near(copy, reworded.get(copy.keeper)) for copy in copies} | {
-            one.id: f"{one.keeper}: cosine {one.similarity:.3f}" for one in reworded.values()
-        }
+        found = {one.id: Repeated(one.keeper, cosine=one.similarity) for one in reworded.values()}
+        for copy in copies:
+            fallen = reworded.get(copy.keeper)
+            found[copy.id] = (
+                Repeated(copy.keeper, copy.jaccard)
+                if fallen is None
+                else Repeated(fallen.keeper, copy.jaccard, copy.keeper, fallen.similarity)
+            )
+        return found
 
 
-def _near(copy: Copy, fallen: Restated | None) -> str:
-    """Which prompt is kept for a copy, and why; `fallen` says what stands for its keeper, if that fell."""
-    jaccard = f"jaccard {copy.jaccard:.3f}"
-    if fallen is None:
-        return f"{copy.keeper}: {jaccard}"
-    return f"{fallen.keeper}: {jaccard} with {copy.keeper}, which has cosine {fallen.similarity:.3f}"
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What stands for a prompt, and why."""
+
+    keeper: str
+    """Id of the prompt that is kept."""
+    jaccard: float | None = None
+    by: str | None = None
+    """Id of the prompt that it nearly repeats, if that fell itself for `keeper`, in other words."""
+    cosine: float | None = None
+
+    def described(self, names: Mapping[str, str]) -> str:
+        """In a line; `names` of the prompts."""
+        parts = [] if self.jaccard is None else [f"jaccard {self.jaccard:.3f}"]
+        if self.by is not None:
+            parts += [f"with {names[self.by]}, which has"]
+        parts += [] if self.cosine is None else [f"cosine {self.cosine:.3f}"]
+        return f"{names[self.keeper]}: {' '.join(parts)}"
 
 
 plugin = DuplicatePrompts()

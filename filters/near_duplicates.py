@@ -25,9 +25,11 @@ from tracemill.core.plugins import SieveExample
 from tracemill.core.types import Drop, Item, Prompt
 from tracemill.filters.clusters import Copy, Keep, Text, copies
 from tracemill.filters.minhash import PRESETS, Scheme
+from tracemill.filters.quantities import quantities
 
 SHORT = 120
 _NUMBER = re.compile(r"\d+")
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,18 @@ def problem(text: str, reference: str) -> str:
 
 
 def near_duplicate_prompts(prompts: Iterable[Prompt], keep: Keep = "first") -> list[Copy]:
-    """Prompts of the same reference whose text repeats another's with the same numbers, by the preset `prompts`."""
-    return copies((Text(prompt.id, prompt.text, prompt.reference) for prompt in prompts), PRESETS["prompts"], keep)
+    """Prompts of the same reference whose text repeats another's with the same numbers, by the preset `prompts`.
+
+    Spelled-out numbers count. Where there is no reference nothing says that "a knight" and "a knave" are one question,
+    so only those that are equal but for case, white space and punctuation repeat each other.
+    """
+    return copies((Text(prompt.id, prompt.text, _asked(prompt)) for prompt in prompts), PRESETS["prompts"], keep)
+
+
+def _asked(prompt: Prompt) -> str:
+    if not prompt.reference.strip():
+        return f"no reference {' '.join(_WORD.findall(prompt.text.casefold()))}"
+    return f"{sorted(quantities(prompt.text).numbers.elements())} {prompt.reference}"
 
 
 plugin = NearDuplicates()

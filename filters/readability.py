@@ -1,10 +1,10 @@
 """Drops chains that are hard to read: walls of text, code in a chain that is not about code, LaTeX that does not close.
 
 R1's authors dropped "long paragraphs and code blocks" and give no numbers (arXiv 2501.12948). A paragraph ends at an
-empty line, and its words are counted as by the filter `length`. Code counts where it is fenced (``` or ~~~), in chains
-to prompts of another domain than `code`. LaTeX is broken where a delimiter has no partner: \\( \\), \\[ \\], $$ $$,
-\\begin{x} \\end{x}; and a fence that is not closed makes the rest of a chain code. Single dollars and braces are not
-counted: prices and sets have them too.
+empty line, and its words are counted as by the filter `length`. Code counts where it is fenced (``` or ~~~, but not as
+JSON, text, Markdown or LaTeX), in chains to prompts of another domain than `code`. LaTeX is broken where a delimiter
+has no partner: \\( \\), \\[ \\], $$ $$, \\begin{x} \\end{x}; and a fence that is not closed makes the rest of a chain
+code. Single dollars and braces are not counted: prices and sets have them too.
 
 Of the 627 chains in `traces/long_reasoning` one in a hundred has a paragraph of over 1,430 words; the defaults drop
 six, all for that. Of the 8,652 solutions in `labelled/math_l5_outputs`, code allowed, 277 leave a fence open, 71 break
@@ -24,7 +24,9 @@ from tracemill.core.plugins import FilterExample
 from tracemill.core.types import Drop, Prompt, Trace
 from tracemill.filters.length import count_words
 
-_FENCE = re.compile(r"^[ \t]*(```|~~~)", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w+#-]*)", re.MULTILINE)
+_NO_CODE = frozenset(("json", "text", "txt", "plain", "plaintext", "markdown", "md", "latex", "tex", "math", "output"))
+"""What a fence may say that it holds, and be no code: some models wrap their whole answer in one."""
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n")
 _DELIMITER = re.compile(r"\\(?:[()\[\]]|(?:begin|end)\{[^{}\n]{1,40}\}|.)|\$\$", re.DOTALL)
 """Any command is matched, so that the second backslash of `\\\\[2pt]`, a line break, begins none."""
@@ -43,7 +45,7 @@ class Readability:
     """A delimiter or a fence without its partner."""
 
     name: ClassVar[str] = "readability"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __post_init__(self) -> None:
         if self.max_paragraph is not None and self.max_paragraph < 1:
@@ -58,8 +60,9 @@ class Readability:
 
     def _code(self, text: str, domain: str) -> tuple[str, str] | None:
         fences = _FENCE.findall(text) if "```" in text or "~~~" in text else []
-        if fences and not self.code and domain != "code":
-            return "code_block", f"{(len(fences) + 1) // 2} fenced, and the prompt's domain is {domain}"
+        opened = [name.lower() for name in fences[::2]]
+        if not self.code and domain != "code" and (code := [name for name in opened if name not in _NO_CODE]):
+            return "code_block", f"{len(code)} fenced, and the prompt's domain is {domain} (code: true allows it)"
         if len(fences) % 2 and not self.broken_latex:
             return "open_fence", f"{len(fences)} fences"
         return None
@@ -107,6 +110,7 @@ EXAMPLES = (
     FilterExample(f"{_PARAGRAPH * 50}\n\n" * 5, None, "right: long, in paragraphs"),
     FilterExample(_LATEX, None, "right: LaTeX, with a line break and its space"),
     FilterExample(_CODE, None, "right: code, where it is allowed", options={"code": True}),
+    FilterExample('```json\n{"answer": 42}\n```', None, "right: an answer in a wrapper, which is no code"),
     FilterExample(_PARAGRAPH * 100, "long_paragraph", "wrong: a wall of text"),
     FilterExample(_CODE, "code_block", "wrong: code in a chain about numbers"),
     FilterExample(

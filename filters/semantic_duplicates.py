@@ -113,6 +113,8 @@ class SemanticDuplicates:
         from rapidfuzz.distance import Indel
 
         sequences = array("I", one), array("I", other)
+        if all(sequences) and sequences[0][-1] != sequences[1][-1]:  # what both come to
+            return False
         return Indel.normalized_similarity(*sequences, score_cutoff=self.numbers) >= self.numbers
 
 

@@ -78,7 +78,14 @@ class Files:
     @cached_property
     def _layout(self) -> Layout:
         first = next(self.rows(), None)
-        return self.layout or (LAYOUTS["columns"] if first is None else _guessed(first.cells))
+        if first is None:
+            return self.layout or LAYOUTS["columns"]
+        found = self.layout or _guessed(first.cells)
+        if isinstance(found, ColumnLayout) and not found.fixed and found.reference == ColumnLayout().reference:
+            # Unset: gold answers are no must here, and no column is the answer and the reference at once.
+            is_gold = found.reference in first.cells.keys() - {found.completion, found.reasoning}
+            return found if is_gold else replace(found, reference=None)
+        return found
 
     def rates(self) -> dict[tuple[str, str], Rate]:
         """By prompt id and model, from a pass of its own over the rows; empty where no column tells."""
@@ -97,7 +104,14 @@ class Files:
     def units(self, row: PlacedRow) -> Iterator[Unit]:
         """All completions of a row, those that are no traces too."""
         common = Common(row.source, COMMAND, None, self.domain, self.model)
-        read = self._layout.row(row.cells, row.place, common)
+        try:
+            read = self._layout.row(row.cells, row.place, common)
+        except InputError as error:
+            if row.number == 1:  # no row is as it is told
+                raise
+            nobody = Prompt("", "", "", "", "", row.source)
+            yield Unit(str(row.number), row.cells, nobody, None, str(error))
+            return
         count = len(read.completions) + len(read.passed_over)
         missing = iter(read.passed_over)
         completions = {one.at: one for one in read.completions}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -220,6 +225,45 @@ def test_labels_are_cut_with_the_completion_that_they_are_of(tracemill: Command,
     assert "no column 'corect'" in wrong.err
 
 
+def test_a_row_that_cannot_be_read_is_told_and_the_answer_is_no_reference(tracemill: Command, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    good = {"prompt": "6 * 7?", "reasoning": GOOD, "answer": " ".join(f"word{number}" for number in range(40))}
+    rows = [{**good, "reasoning": f"{GOOD} {good['answer']}"}, {**good, "prompt": ""}, {**good, "answer": 5}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = ("--column", "reasoning=reasoning", "--column", "completion=answer")
+    done = tracemill(
+        "sift", str(path), *columns, "--filters", "answer_leak",
+        "--kept", str(tmp_path / "k.jsonl"), "--dropped", str(tmp_path / "d.jsonl"),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert len(written(tmp_path / "k.jsonl")) == 1
+    assert [(row["drop_filter"], row["drop_detail"].partition(": ")[2]) for row in written(tmp_path / "d.jsonl")] == [
+        ("reading", "column 'prompt' is empty"), ("reading", "completion 'answer' must be text, this is int"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_and_its_processes_and_leaves_no_file(tmp_path: Path, number: int, code: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    with path.open("w") as file:
+        for row in range(20_000):
+            file.write(json.dumps({**ROWS[0], "completion": f"{GOOD} {row} " * 60}) + "\n")
+    command = [
+        str(Path(sys.executable).with_name("tracemill")), "sift", str(path), "--workers", "2",
+        "--kept", str(tmp_path / "k.parquet"), "--dropped", str(tmp_path / "d.parquet"),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        whole = psutil.Process(process.pid)
+        workers: list[psutil.Process] = []
+        while len(workers) < 3:  # two, and the tracker of their resources
+            workers = whole.children(recursive=True)
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.wait(60) == code
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
 def test_a_file_that_changes_meanwhile_is_refused(rows: Path) -> None:
     files = Files((rows,))
     drops = sift_files(files, policy_of(sections_of(["length"], "filters")), workers=1)
@@ -264,7 +308,8 @@ def test_personal_data_are_masked_in_what_is_written_and_never_shown(tracemill: 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "files: name files to sift, or --job NAME"),
+        ((), "files: name files to sift, or a job (--job NAME)"),
+        (("{rows}", "--job", "x"), "files: name files to sift, or a job (--job NAME), not both"),
         (("{rows}",), "--kept and --dropped: name both files, or --dry-run"),
         (("{rows}", "--dry-run", "--filters", "lenght"), "--filters[0]: unknown filter 'lenght' (did you mean"),
         (("{rows}", "--dry-run", "--filters", "no.yaml"), "--filters: cannot read no.yaml: No such file"),

@@ -230,8 +230,8 @@ def test_the_longest_or_the_shortest_is_kept_if_asked(make_item: MakeItem, chain
 
 
 def test_prompts_need_the_same_numbers() -> None:
-    def prompt(text: str) -> Prompt:
-        return Prompt(text, text, "math", "math", "", "test")
+    def prompt(text: str, reference: str = "72") -> Prompt:
+        return Prompt(text, text, "math", "math", reference, "test")
 
     text = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many clips did Natalia sell altogether in April and May?"
     renamed, renumbered = prompt(text.replace("altogether ", "")), prompt(text.replace("48", "46"))
@@ -239,6 +239,9 @@ def test_prompts_need_the_same_numbers() -> None:
     found = near_duplicate_prompts([prompt(text), renamed, renumbered, asked])
     assert [(one.id, one.keeper, one.pair) for one in found] == [(renamed.id, text, text)]
     assert found[0].jaccard == pytest.approx(reference_jaccard(text, renamed.text, 3))
+    assert near_duplicate_prompts([prompt(text), prompt(text.replace("half as many", "three times as many"))]) == []
+    bare = [prompt(text, ""), prompt(text.replace("altogether ", ""), ""), prompt(text.upper(), "")]
+    assert [one.id for one in near_duplicate_prompts(bare)] == [text.upper()], "nothing says that they are the same"
 
 
 def test_the_index_finds_what_the_sieve_finds(tmp_path: Path, chains: list[str]) -> None:

@@ -44,7 +44,8 @@ def test_a_paragraph_is_measured_by_its_words(make_item: MakeItem) -> None:
 
 def test_the_detail_says_what_was_found(make_item: MakeItem) -> None:
     code = "```\n6 * 7\n```\nand\n  ~~~\n8\n~~~\n"
-    assert reason(make_item(code)) == "code_block: 2 fenced, and the prompt's domain is test"
+    assert reason(make_item(code)) == ("code_block: 2 fenced, and the prompt's domain is test (code: true allows it)")
+    assert reason(make_item("```json\n{}\n```\n```python\nx\n```")).startswith("code_block: 1 fenced")  # type: ignore[union-attr]
     assert reason(make_item(code), code=True) is None
     assert reason(make_item(code + "```"), code=True) == "open_fence: 5 fences"
     assert reason(make_item(code + "```"), code=True, broken_latex=True) is None

@@ -250,10 +250,12 @@ def test_a_prompt_near_to_one_that_fell_names_the_one_that_is_kept() -> None:
     near = ASKED.replace("has he left", "has he left now")
     found = DuplicatePrompts(semantic=0.7).repeated([prompt("c", HENS), prompt("b", ASKED), prompt("a", near)])
     assert set(found) == {"a", "b"}
-    assert re.fullmatch(r"c: cosine 0\.\d{3}", found["b"])
-    assert re.fullmatch(rf"c: jaccard 0\.\d{{3}} with b, which has {found['b'].partition(': ')[2]}", found["a"])
+    names = {"a": "4", "b": "5", "c": "6"}
+    reworded, nearly = found["b"].described(names), found["a"].described(names)
+    assert re.fullmatch(r"6: cosine 0\.\d{3}", reworded)
+    assert re.fullmatch(rf"6: jaccard 0\.\d{{3}} with 5, which has {reworded.partition(': ')[2]}", nearly)
     alone = DuplicatePrompts().repeated([prompt("c", HENS), prompt("b", ASKED), prompt("a", near)])
-    assert {name: detail.partition(":")[0] for name, detail in alone.items()} == {"a": "b"}
+    assert {name: one.keeper for name, one in alone.items()} == {"a": "b"}
 
 
 def test_real_prompts_merge_with_few_others(real_data: Path) -> None:
