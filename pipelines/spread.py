@@ -7,6 +7,9 @@ number. The first part is done in the calling process, and so is a single one: p
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,6 +25,8 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 Submit = Callable[[Part], Future[Result]]
 
+PARENT_S = 2.0
+"""How often a process looks whether its parent lives."""
 AHEAD = 3
 """Parts a worker that are under way: one is worked on, the others are on their way to it or back."""
 
@@ -88,7 +93,7 @@ def _on_cores(
 ) -> tuple[Submit[Part, Result], int]:
     count = workers or _cores()
     # Spawned, not forked: this process has threads.
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (work,))
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (work, os.getpid()))
     opened.callback(pool.shutdown, wait=True, cancel_futures=True)
     return lambda part: pool.submit(_do, part), count
 
@@ -96,10 +101,19 @@ def _on_cores(
 _work: Callable[[Any], Any]
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
+def _begin(work: Callable[[Any], Any], parent: int) -> None:
     """In each process, once: what plugins load by the way is loaded once too."""
     global _work
     _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its processes
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_S)
+    os._exit(1)
 
 
 def _do(part: Any) -> Any:
