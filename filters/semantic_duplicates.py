@@ -24,7 +24,7 @@ Calibration (bench/semantic.py), pairs of a kind and how many are found:
 | 627 chains of traces/long_reasoning, likewise (most have under five different numbers) | .38 | 1.00 | 0 |
 | 2,798 of these with every number changed, and nothing else | 0 | 1.00 | 0 |
 
-Of the real 2,708 solutions, by 12 models, 315 are dropped; of the 627 chains 3, all by a model that tends to say the
+Of the real 2,708 solutions, by 12 models, 315 are dropped; of the 627 chains 2, both by a model that tends to say the
 same over and over. Two solutions of one problem have a cosine of p50 .78, p90 .90, p99 .96; two chains .88, .95, .98.
 Read were 15 drops: 14 are the same solution in other words, and one begins otherwise; and 12 pairs that one measure
 keeps apart by little: 10 of them are the same, too. The limits are cautious.
