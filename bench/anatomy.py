@@ -13,13 +13,13 @@ the clone. Ends with one line of JSON.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelled import DATA, need_data
+from labelled import need_data
+from labelled import rows as real_rows
 
 from tracemill.core.anatomy import Habits
 from tracemill.filters.anatomy.markers import HABITS
@@ -69,8 +69,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="time each twentieth chain, as CI runs it")
     step = 20 if parser.parse_args().quick else 4
     need_data()
-    with gzip.open(DATA / "traces" / "long_reasoning.jsonl.gz", "rt") as lines:
-        chains = [json.loads(line)["reasoning"] for line in lines]
+    chains = [row["reasoning"] for row in real_rows("traces/long_reasoning")]
     rows = labelled(chains)
     for part in ("fresh", "random", "sought"):
         print(f"{part}: {sum(row.part == part for row in rows)} paragraphs")

@@ -10,22 +10,21 @@ Data: TRACEMILL_TEST_DATA, or ../shared/data beside the clone. Ends with one lin
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from labelled import DATA, need_data
+from labelled import need_data, rows
 
 from tracemill.core import plugins
 from tracemill.core.languages import consistency
-from tracemill.core.types import Prompt, Sampling, Trace
+from tracemill.core.types import Prompt, Trace
 from tracemill.filters.length import count_words
 from tracemill.filters.repetition import repetition
+from tracemill.verifiers.judging import unsampled_trace
 
 OPTIONS: dict[str, dict[str, Any]] = {"readability": {"code": True}}
 LEFT_OUT = ("contamination", "safety")
@@ -36,16 +35,9 @@ ENOUGH = 200
 Example = tuple[Trace, Prompt]
 
 
-def rows(path: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(DATA / f"{path}.jsonl.gz", "rt") as lines:
-        yield from map(json.loads, lines)
-
-
 def example(question: str, reference: str, reasoning: str, answer: str) -> Example:
     prompt = Prompt(question, question, "math", "math", reference, "bench")
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    trace = Trace("t", prompt.id, "j", 0, "m", "native", reasoning, answer, (), Sampling(), 1, 1, "stop", at)
-    return trace, prompt
+    return unsampled_trace(prompt, answer, reasoning), prompt
 
 
 def chains() -> list[Example]:

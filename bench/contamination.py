@@ -18,18 +18,16 @@ Data: TRACEMILL_TEST_DATA, or ../shared/data beside the clone. Ends with one lin
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from labelled import DATA, need_data
+from labelled import DATA, need_data, rows
 
 from tracemill.core.types import Prompt, Sampling, Trace
 from tracemill.filters.contamination import Contamination
@@ -50,11 +48,6 @@ class Leak:
 
     part: Part
     text: str
-
-
-def rows(path: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(DATA / f"{path}.jsonl.gz", "rt") as lines:
-        yield from map(json.loads, lines)
 
 
 def leaks(parts: Sequence[Part], chains: Sequence[str], rng: random.Random) -> dict[str, list[Leak]]:

@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from labelled import DATA, need_data
-from reworded import Thesaurus, data, rows
+from labelled import rows as data
+from reworded import Thesaurus, rows
 
 from tracemill.core.types import Item, Prompt, Sampling, Trace
 from tracemill.filters.contamination.benchmarks import parts_of

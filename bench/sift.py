@@ -15,7 +15,6 @@ Data: TRACEMILL_TEST_DATA, or ../shared/data beside the clone. Ends with one lin
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 import subprocess
@@ -30,7 +29,7 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-from labelled import DATA, need_data
+from labelled import DATA, need_data, rows
 
 from tracemill.core import plugins
 from tracemill.core.types import Filter, Item, Prompt, Sampling, Trace
@@ -48,11 +47,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "difficulty": {"min_rate": 0.1, "max_rate": 0.9},
 }
 LOOP = "Wait, let me check that again. "
-
-
-def rows(path: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(DATA / f"{path}.jsonl.gz", "rt") as lines:
-        yield from map(json.loads, lines)
 
 
 class Material:

@@ -14,19 +14,18 @@ Data: TRACEMILL_TEST_DATA, or ../shared/data beside the clone. Ends with one lin
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from labelled import DATA, need_data
+from labelled import need_data, rows
 
 from tracemill.core.languages import by_script, consistency
 from tracemill.core.prose import prose
@@ -49,11 +48,6 @@ class Chain:
     prompt: str
     text: str
     foreign: float = 0.0
-
-
-def rows(path: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(DATA / f"{path}.jsonl.gz", "rt") as lines:
-        yield from map(json.loads, lines)
 
 
 class Material:

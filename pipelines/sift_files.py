@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from tracemill.core.errors import InputError
 from tracemill.core.types import Drop, Item
-from tracemill.filters.privacy import Privacy, masked_text
+from tracemill.filters.privacy import masked_text, told_of_masked
 from tracemill.pipelines.policy import Policy
 from tracemill.pipelines.row_files import Row, schema_of_parquet, schema_of_rows, writing
 from tracemill.pipelines.sifting import Look, Traces, drops_of
 from tracemill.pipelines.traces_of_files import Files, Unit
-from tracemill.pipelines.trial import UNTOLD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,9 +52,7 @@ class Fate:
             return masked_text(text, self.unit.prompt, kinds)
 
         row = files.edited(self.unit.row, mask)
-        drop = self.drop
-        if drop is not None and drop.filter != Privacy.name and row != self.unit.row:  # it may quote half a datum
-            drop = replace(drop, detail=UNTOLD)
+        drop = told_of_masked(self.drop) if self.drop is not None and row != self.unit.row else self.drop
         return Fate(replace(self.unit, row=row), drop)
 
 

@@ -29,6 +29,8 @@ _RIGHT = {
     **dict.fromkeys(("false", "wrong", "0", "0.0"), False),
 }
 _CHARS_A_TOKEN = 4
+_REFERENCES = frozenset({"reference", "ground_truth_solution", "test_cases"})
+"""Columns of the layouts of fixed names that hold references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Files:
     def edited(self, cells: Mapping[str, Cell], edit: Callable[[str], str]) -> dict[str, Cell]:
         """A row with all its texts changed, but for the reference: a chain may stand in several columns."""
         layout = self._layout
-        kept = {layout.reference} if isinstance(layout, ColumnLayout) else {"reference", "ground_truth_solution"}
+        kept = {layout.reference} if isinstance(layout, ColumnLayout) else _REFERENCES
         return {name: cell if name in kept else mapped(cell, edit) for name, cell in cells.items()}
 
     def files(self) -> list[Path]:

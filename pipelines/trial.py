@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tracemill.core.types import Drop, Item
-from tracemill.filters.privacy import Privacy, masked_text
+from tracemill.filters.privacy import masked_text, told_of_masked
 
-UNTOLD = "not told, for the trace holds personal data"
 KEPT = ("", "kept")
 """In place of filter and reason."""
 Why = tuple[str, str]
@@ -64,8 +63,7 @@ class Trial:
             detail, text = told.detail if told else "", ""
             if item is not None:
                 text = masked_text(item.trace.reasoning, item.prompt)
-                if text != item.trace.reasoning and told is not None and told.filter != Privacy.name:
-                    detail = UNTOLD  # it may quote half a datum
+                detail = told_of_masked(told).detail if told and text != item.trace.reasoning else detail
             self.shown.setdefault((was, now), [])[at : at + 1] = [Example(name, detail, text)]
 
     def _place(self, kind: tuple[Why, Why]) -> int:

@@ -74,7 +74,7 @@ class Rewards:
     """For `length`: the limit on the completion's tokens."""
     margin: int = 0
     """For `length`: tokens before the limit from which it falls."""
-    _options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Options of verifiers by name, as in a recipe's `verify.options`."""
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class Rewards:
     def of(self, prompts: Sequence[Prompt], texts: Sequence[str], tokens: Sequence[int]) -> list[Reward]:
         """The reward of each completion, to the prompt of the same number, of so many tokens. Judged in parallel."""
         items = [self._item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-        found: list[Reward | None] = [None] * len(items)
+        found: dict[int, Reward] = {}
         by_verifier: dict[str, list[int]] = {}
         for at, item in enumerate(items):
             by_verifier.setdefault(item.prompt.verifier, []).append(at)
@@ -93,14 +93,14 @@ class Rewards:
             verdicts = judge_many([items[at] for at in places], (self._verifier(name),))
             for at, (verdict,) in zip(places, verdicts, strict=True):
                 found[at] = self._reward(items[at], verdict, tokens[at])
-        return [one for one in found if one is not None]
+        return [found[at] for at in range(len(items))]
 
     def _item(self, prompt: Prompt, text: str) -> Item:
         parts = split(self.prefill + text, markup_named(self.thinking))
         return Item(prompt, unsampled_trace(prompt, parts.answer, parts.reasoning, parts.faults, self.thinking))
 
     def _verifier(self, name: str) -> Verifier:
-        found: Verifier = plugins.get("verifiers", name, self._options.get(name), where="verifier")
+        found: Verifier = plugins.get("verifiers", name, self.options.get(name), where="verifier")
         return found
 
     def _reward(self, item: Item, verdict: Verdict, tokens: int) -> Reward:
@@ -132,7 +132,7 @@ def prompt_of(question: str, reference: str, verifier: str, metadata: str = "{}"
 
 
 def trl_reward(rewards: Rewards) -> Callable[..., list[float | None]]:
-    """A reward function for TRL's GRPOTrainer (trl 1.16, docs "Using a custom reward function").
+    """A reward function for TRL's GRPOTrainer (trl 1.16, `_calculate_rewards`).
 
     The data set has the columns `question`, `reference`, `verifier` and `metadata` beside `prompt`. Logs the mean of
     each component as `rewards/<component>`, and the share of completions that could not be judged.
@@ -173,7 +173,7 @@ def rl_row(prompt: Prompt, shown: str | list[dict[str, str]]) -> dict[str, Any]:
 
 
 def verl_row(prompt: Prompt, shown: list[dict[str, str]], thinking: str = "r1", prefill: str = "") -> dict[str, Any]:
-    """A row of verl's Parquet (verl 0.9, docs "Prepare Data for Post-Training") for `compute_score`."""
+    """A row of verl's Parquet (0.9) for `compute_score`."""
     extra = {"question": prompt.text, "metadata": canonical_json(prompt.metadata)}
     return {
         "data_source": prompt.verifier,
@@ -189,7 +189,8 @@ def compute_score(
 ) -> dict[str, float]:
     """verl's reward (`custom_reward_function.path` this file, `.name` compute_score): rows as `verl_row` makes them.
 
-    verl knows no missing reward, so what could not be judged has score 0 there, and `undecided` 1 beside it.
+    Accuracy and format. verl knows no missing reward, so what could not be judged has score 0 there, and `undecided` 1
+    beside it.
     """
     extra = extra_info or {}
     prompt = prompt_of(extra.get("question", ""), ground_truth, data_source, extra.get("metadata", "{}"))

@@ -3,15 +3,12 @@ negatives (the same text with other numbers)."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from labelled import DATA
+from labelled import rows
 
 RATES = (0.01, 0.02, 0.05)
 SIZE = 2_200
@@ -111,8 +108,3 @@ def _texts() -> Iterator[str]:
     yield from (row["reasoning"] for row in rows("traces/long_reasoning"))
     yield from (row["output"] for row in rows("labelled/math_l5_outputs"))
     yield from (row["solution"] for row in rows("labelled/gsm8k_solutions"))
-
-
-def rows(path: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(DATA / f"{path}.jsonl.gz", "rt") as lines:
-        yield from map(json.loads, lines)

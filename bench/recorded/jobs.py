@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from dataclasses import dataclass, replace
 
 import numpy as np
-from labelled import DATA
+from labelled import rows
 from numpy.typing import NDArray
 
 from tracemill.core.types import Outcome
@@ -44,11 +42,10 @@ class Job:
 def read() -> Job:
     """All questions with 13 completions, in the file's order."""
     found: dict[tuple[str, str], list[tuple[bool, int]]] = {}
-    with gzip.open(DATA / "labelled" / "reasoning_gym_completions.jsonl.gz", "rt") as lines:
-        for row in map(json.loads, lines):
-            found.setdefault((row["task"], row["question"]), []).extend(
-                ((one["score"] or 0) >= 1, max(1, len(one["text"] or "") // 4)) for one in row["completions"]
-            )
+    for row in rows("labelled/reasoning_gym_completions"):
+        found.setdefault((row["task"], row["question"]), []).extend(
+            ((one["score"] or 0) >= 1, max(1, len(one["text"] or "") // 4)) for one in row["completions"]
+        )
     whole = {key: samples for key, samples in found.items() if len(samples) == RECORDED}
     families = {task: at for at, task in enumerate(sorted({task for task, _ in whole}))}
     samples = np.array(list(whole.values()))

@@ -9,14 +9,10 @@ stands for them.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from labelled import DATA
 
 _HERE = Path(__file__).parent
 
@@ -24,12 +20,6 @@ _HERE = Path(__file__).parent
 def rows(name: str) -> list[dict[str, Any]]:
     """Of `questions` or `solutions`."""
     return [json.loads(line) for line in (_HERE / f"{name}.jsonl").read_text().splitlines()]
-
-
-def data(path: str) -> Iterator[dict[str, Any]]:
-    """Rows of real data."""
-    with gzip.open(DATA / f"{path}.jsonl.gz", "rt") as lines:
-        yield from map(json.loads, lines)
 
 
 class Thesaurus:

@@ -89,6 +89,11 @@ def masked_text(text: str, prompt: Prompt, kinds: Collection[str] = KINDS) -> st
     return text
 
 
+def told_of_masked(drop: Drop) -> Drop:
+    """The drop of a trace that is masked: other filters' details may quote it, a half of a datum too."""
+    return drop if drop.filter == Privacy.name else replace(drop, detail="not told: the trace holds personal data")
+
+
 def _name(names: dict[tuple[str, str], str], found: list[Datum], text: str) -> None:
     """Names the data that have no name yet, after those that the text holds already."""
     fresh = dict.fromkeys((one.kind, one.same) for one in found if (one.kind, one.same) not in names)
