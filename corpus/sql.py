@@ -1,7 +1,7 @@
 """Guarded SQL: one read-only query by somebody we do not trust, in a child process with limits.
 
-Offers the views prompts, traces, verdicts, drops, datasets, audits, anatomy, latest_verdicts, latest_anatomy and
-metrics. What the child may do stands in `corpus.sql_child`; here are the deadline and the words for what went wrong.
+Offers a view of each table of `corpus.tables`, and metrics, latest_verdicts, latest_anatomy, latest_training and
+latest_evaluations. What the child may do stands in `corpus.sql_child`; here are the deadline and the words for what went wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tracemill.corpus.serving import Served
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import SCHEMAS
 
-TABLES = (*SCHEMAS, "latest_verdicts", "latest_anatomy", "metrics")
+TABLES = (*SCHEMAS, "latest_verdicts", "latest_anatomy", "latest_training", "latest_evaluations", "metrics")
 """What can be asked."""
 _BYTES = 32 * 2**20  # most bytes of one result, as JSON
 

@@ -1,4 +1,4 @@
-"""The corpus: seven append-only Delta tables in one place, that any number of processes may write to at once.
+"""The corpus: ten append-only Delta tables in one place, that any number of processes may write to at once.
 
 Nothing is changed or deleted. Every write carries an application transaction, an (id, version) pair that Delta records
 with the commit: a batch that is written again is a no-op, and of two writers that read before they write, one loses the

@@ -1,4 +1,4 @@
-"""The seven tables of a corpus as Arrow schemas, and the one place where the house's types become rows and back.
+"""The ten tables of a corpus as Arrow schemas, and the one place where the house's types become rows and back.
 
 A row holds plain JSON values only (times are microseconds since 1970), so that the ledger's lines and the Delta tables
 are written from the same rows. Knows neither Delta nor DuckDB.
@@ -63,9 +63,20 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         subgoals=_INT, backward_chaining=_INT, definition_end=_INT, bloom_end=_INT, cycles=_INT, ruminations=_INT,
         rumination=_REAL, final_start=_INT, words=_INT, paragraphs=_INT, flesch=_REAL, created_at=_TIME,
     ),
+    "runs": _schema(
+        run_id=_TEXT, name=_TEXT, method=_TEXT, base=_TEXT, data=_TEXT, options=_TEXT, folder=_TEXT, steps=_INT,
+        tokens=_INT, seconds=_REAL, created_at=_TIME,
+    ),
+    "training": _schema(run_id=_TEXT, step=_INT, figure=_TEXT, value=_REAL, created_at=_TIME),
+    "evaluations": _schema(
+        job_id=_TEXT, name=_TEXT, model=_TEXT, domain=_TEXT, figure=_TEXT, k=_INT, value=_REAL, low=_REAL, high=_REAL,
+        prompts=_INT, samples=_INT, created_at=_TIME,
+    ),
 }  # fmt: skip
-"""Columns of each table. `metadata`, `selection` and `checker_options` are JSON text. Those of `anatomy` are the fields
-of `core.anatomy`; where a model is the labeller, all after the four habits are NULL.
+"""Columns of each table. `metadata`, `selection`, `checker_options`, `data` and `options` are JSON text. Those of `anatomy` are the fields
+of `core.anatomy`; where a model is the labeller, all after the four habits are NULL. `runs` has the trainings that are finished, `training`
+the figures that were logged while they ran (`loss`, `rewards/accuracy`, …), `evaluations` each figure of an evaluation
+job with its 95 % interval: of one domain, or of all prompts where `domain` is "".
 
 A new column goes to the end of its table, and `corpus.upgrade.FORMAT` up by one: corpora without it get it when opened.
 """

@@ -20,9 +20,9 @@ from tracemill.corpus.tables import SCHEMAS
 from tracemill.corpus.views import SCHEMA
 
 MARKER = "corpus.json"
-FORMAT = 4
+FORMAT = 5
 """2: `label_source` and `label` of verdicts, `label` of datasets; 3: `logprobs` and `interventions` of traces; 4: the
-table `anatomy`."""
+table `anatomy`; 5: the tables `runs`, `training` and `evaluations`."""
 
 _TRIES = 100
 

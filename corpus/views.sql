@@ -51,3 +51,15 @@ FROM traces t
 LEFT JOIN prompts p ON p.id = t.prompt_id
 LEFT JOIN latest_verdicts own ON own.trace_id = t.id AND own.verifier = p.verifier
 LEFT JOIN judged ON judged.trace_id = t.id;
+
+-- What was logged last of each step: a training that goes on from a checkpoint logs the steps after it again.
+CREATE VIEW latest_training AS
+SELECT *
+FROM training
+QUALIFY lead(true) OVER (PARTITION BY run_id, step, figure ORDER BY created_at) IS NULL;
+
+-- The figures of each evaluation as they were computed last.
+CREATE VIEW latest_evaluations AS
+SELECT *
+FROM evaluations
+QUALIFY lead(true) OVER (PARTITION BY job_id, domain, figure, k ORDER BY created_at) IS NULL;

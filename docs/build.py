@@ -191,7 +191,8 @@ def settings() -> Page:
 def tables() -> Page:
     yield "# Tables\n\nDelta Lake tables in the corpus folder, and in `tracemill sql`. Views: `metrics` has one row a trace, no text;"
     yield "`drops` the drops that stand, `every_drop` also those that were lifted; `latest_verdicts` and `latest_anatomy` the"
-    yield "newest of each trace and verifier, or labeller."
+    yield "newest of each trace and verifier, or labeller; `latest_training` and `latest_evaluations` each figure as it was"
+    yield "logged or computed last."
     for name, schema in SCHEMAS.items():
         yield f"\n## {name}\n"
         yield from (f"- `{field.name}` {field.type}" for field in schema)

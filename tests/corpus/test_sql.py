@@ -96,12 +96,17 @@ def test_a_fresh_corpus_has_every_view(corpus: Corpus) -> None:
         "audits",
         "datasets",
         "drops",
+        "evaluations",
         "every_drop",
         "latest_anatomy",
+        "latest_evaluations",
+        "latest_training",
         "latest_verdicts",
         "metrics",
         "prompts",
+        "runs",
         "traces",
+        "training",
         "verdicts",
     ]
     assert ask(corpus, "SELECT count(*) FROM metrics").rows == [(0,)]
