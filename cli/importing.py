@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from tracemill.cli.corpus import CorpusOption, settings_with
-from tracemill.cli.run import from_anywhere, run_here
+from tracemill.cli.run import run_here
 from tracemill.core.errors import InputError, nearest
 from tracemill.factory.recording import LayoutName, Survey
 from tracemill.pipelines import orders
@@ -69,7 +69,7 @@ def import_(
     if save is not None:
         save.write_text(text, encoding="utf-8")
     here = settings_with(corpus)
-    plan = make_plan(from_anywhere(checked))
+    plan = make_plan(recipes.from_anywhere(checked))
     store = JobStore(here.jobs_url)
     orders.submit(plan.job_id, plan.recipe, "command", here, store)
     run_here(plan, here, store, again="the same command")

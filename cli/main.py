@@ -13,6 +13,7 @@ from tracemill.cli import (
     contamination,
     corpus,
     doctor,
+    evaluate,
     importing,
     jobs,
     model,
@@ -22,6 +23,7 @@ from tracemill.cli import (
     sandbox,
     serve,
     sift,
+    train,
     verify,
 )
 from tracemill.core.errors import CorpusError, TracemillError
@@ -49,6 +51,9 @@ app.command("audit")(audit.audit)
 app.command("anatomy")(anatomy.anatomy)
 app.command("check-references")(references.check_references)
 app.command("sift")(sift.sift)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("evaluations")(evaluate.evaluations)
 app.command("contamination")(contamination.contamination)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(model.app, name="model")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from tracemill.cli.corpus import CorpusOption, settings_with
-from tracemill.core.errors import Stopped, TracemillError
+from tracemill.cli.training_display import training_display
+from tracemill.core.errors import InputError, Stopped, TracemillError
 from tracemill.core.settings import Settings
 from tracemill.factory.strategies.adaptive import most_samples
 from tracemill.pipelines import orders
@@ -18,11 +19,12 @@ from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.engines import check_model
 from tracemill.pipelines.jobs import JobState, JobStore
 from tracemill.pipelines.plan import Plan, make_plan
-from tracemill.pipelines.recipe import FileSource, Recipe
-from tracemill.pipelines.recording_section import RecordingSource
+from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.report import cost_line, funnel_lines
 from tracemill.pipelines.runner import Result, Watch
 from tracemill.pipelines.running import Ending, run_stored
+from tracemill.pipelines.stages import Made, StageSection, StagesRecipe
+from tracemill.pipelines.staging import Doing, run_stages
 
 
 def run(
@@ -30,9 +32,15 @@ def run(
     harvest: Annotated[bool, typer.Option("--harvest", help="make no sample: select from what is there")] = False,
     corpus: CorpusOption = None,
 ) -> None:
-    """Run a recipe. Run again, it goes on where it stopped."""
+    """Run a recipe, or a pipeline of stages. Run again, it goes on where it stopped."""
     here = settings_with(corpus)
-    plan = make_plan(from_anywhere(recipes.load(recipe)))
+    path, data = recipes.read(recipe)
+    if isinstance(data, Mapping) and "stages" in data:
+        if harvest:
+            raise InputError("--harvest: a pipeline of stages has no samples of its own; leave it out")
+        run_pipeline(recipes.parsed(data, StagesRecipe, str(path)), here, again=f"tracemill run {recipe}")
+        return
+    plan = make_plan(recipes.from_anywhere(recipes.parsed(data, Recipe, str(path))))
     check_model(plan, here)
     store = JobStore(here.jobs_url)
     orders.submit(plan.job_id, plan.recipe, "command", here, store)
@@ -41,6 +49,31 @@ def run(
 
 def run_here(plan: Plan, here: Settings, store: JobStore, again: str, harvest: bool = False) -> None:
     """Run a queued job in this process and print what it came to; `again` is the command that goes on with it."""
+    _print_result(plan, result_here(plan, here, store, again, harvest))
+
+
+def run_pipeline(pipeline: StagesRecipe, here: Settings, again: str) -> list[Made]:
+    """Do the stages in this process and print what each came to; `again` is the command that goes on with them."""
+
+    def job(plan: Plan, store: JobStore) -> Result:
+        result = result_here(plan, here, store, again)
+        if plan.recipe.purpose == "data":
+            typer.echo("\n" + "\n".join(funnel_lines(result.funnel)) + f"\n\n{cost_line(result.funnel)}")
+        return result
+
+    def on_stage(stage: StageSection, number: int, count: int) -> None:
+        typer.echo(f"\n── stage {number} of {count}, {stage.kind}: {stage.name} " + "─" * 24)
+
+    try:
+        return run_stages(
+            pipeline, here, Doing(job, training_display, on_stage, on_made=lambda made: typer.echo(made.told))
+        )
+    except KeyboardInterrupt as error:
+        raise Stopped(f"stopped; checkpoints are kept; to go on: {again}") from error
+
+
+def result_here(plan: Plan, here: Settings, store: JobStore, again: str, harvest: bool = False) -> Result:
+    """Run a queued job in this process, with live progress. Raises Stopped where it did not come to its end."""
     from tracemill.cli.progress import progress_display
 
     generate = plan.recipe.generate
@@ -48,6 +81,7 @@ def run_here(plan: Plan, here: Settings, store: JobStore, again: str, harvest: b
         f"job {plan.job_id}: {len(plan.tasks):,} prompts x {_most(plan)} samples, {generate.model_name} on "
         f"{generate.engine}, think format {generate.thinking}"
         + (f"; {plan.merged:,} repeated prompts merged" if plan.merged else "")
+        + (f"; {plan.held_out:,} held out" if plan.held_out else "")
     )
     if generate.engine == "replay":
         typer.echo("\n".join(plan.recorded.lines(generate.samples)))
@@ -58,7 +92,7 @@ def run_here(plan: Plan, here: Settings, store: JobStore, again: str, harvest: b
             raise Stopped(f"stopped; {_kept(plan, store)}; to go on: {again}") from error
     if ending.result is None:
         raise Stopped(f"{ending.state}; {_kept(plan, store)}; to go on: {_command(plan, ending, again)}")
-    _print_result(plan, ending.result)
+    return ending.result
 
 
 def _most(plan: Plan) -> str:
@@ -68,17 +102,6 @@ def _most(plan: Plan) -> str:
     if generate.adaptive is not None:
         return f"up to {most_samples(generate.adaptive, samples)}"
     return f"{samples}" if plan.samples == len(plan.tasks) * samples else f"up to {samples}"
-
-
-def from_anywhere(recipe: Recipe) -> Recipe:
-    """The recipe with absolute paths: `tracemill resume` may be called in another folder."""
-    sources = [
-        source.model_copy(update={"path": Path(source.path).absolute()})
-        if isinstance(source, FileSource | RecordingSource)
-        else source
-        for source in recipe.prompts
-    ]
-    return recipe.model_copy(update={"prompts": tuple(sources)})
 
 
 async def _until_signal(plan: Plan, here: Settings, watch: Watch, store: JobStore, harvest: bool) -> Ending:
@@ -116,6 +139,9 @@ def _print_result(plan: Plan, result: Result) -> None:
     if result.labelled is not None:
         done = result.labelled
         typer.echo(f"{done.labelled:,} of {done.prompts:,} prompts without gold answer were labelled by majority")
+    if plan.recipe.purpose == "evaluation":
+        typer.echo("made and judged; its figures: tracemill evaluate, with its recipe")
+        return
     version = result.dataset
     state = "new" if version.is_new else "unchanged"
     if not version.rows:

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     )
     exports: Path = Field(Path("tracemill-data/exports"), description="folder that exports are written to")
     prompts: Path = Field(Path("tracemill-data/prompts"), description="folder that recipes over REST may read from")
+    models: Path = Field(Path("tracemill-data/models"), description="folder that trained models are written to")
     cache: Path = Field(Path("~/.cache/tracemill"), description="folder of converted models")
     jobs_url: str = Field("sqlite:///tracemill-data/jobs.db", description="SQLAlchemy URL of the jobs store")
     ray_address: str | None = Field(
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     def _location(cls, corpus: Path | str) -> Path | str:
         return location(corpus)
 
-    @field_validator("exports", "prompts", "cache")
+    @field_validator("exports", "prompts", "models", "cache")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         # Ray workers run in another folder.

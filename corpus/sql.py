@@ -1,7 +1,8 @@
 """Guarded SQL: one read-only query by somebody we do not trust, in a child process with limits.
 
 Offers a view of each table of `corpus.tables`, and metrics, latest_verdicts, latest_anatomy, latest_training and
-latest_evaluations. What the child may do stands in `corpus.sql_child`; here are the deadline and the words for what went wrong.
+latest_evaluations. What the child may do stands in `corpus.sql_child`; here are the deadline and the words for what
+went wrong.
 """
 
 from __future__ import annotations

@@ -73,10 +73,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         prompts=_INT, samples=_INT, created_at=_TIME,
     ),
 }  # fmt: skip
-"""Columns of each table. `metadata`, `selection`, `checker_options`, `data` and `options` are JSON text. Those of `anatomy` are the fields
-of `core.anatomy`; where a model is the labeller, all after the four habits are NULL. `runs` has the trainings that are finished, `training`
-the figures that were logged while they ran (`loss`, `rewards/accuracy`, …), `evaluations` each figure of an evaluation
-job with its 95 % interval: of one domain, or of all prompts where `domain` is "".
+"""Columns of each table. `metadata`, `selection`, `checker_options`, `data` and `options` are JSON text. Those of
+`anatomy` are those of `core.anatomy`; where a model is the labeller, all after the four habits are NULL. `runs` has
+the trainings that are finished, `training` the figures that were logged while they ran (`loss`, `rewards/accuracy`, …),
+`evaluations` each figure of an evaluation job with its 95 % interval: of one domain, or of all where `domain` is "".
 
 A new column goes to the end of its table, and `corpus.upgrade.FORMAT` up by one: corpora without it get it when opened.
 """

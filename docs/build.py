@@ -26,6 +26,7 @@ from tracemill.corpus.tables import SCHEMAS
 from tracemill.factory.engines.fake import FakeOptions
 from tracemill.factory.engines.openai import OpenAIOptions
 from tracemill.factory.engines.replay import ReplayOptions
+from tracemill.factory.engines.transformers import TransformersOptions
 from tracemill.factory.strategies.options import AdaptiveOptions
 from tracemill.pipelines import generate_section, recipe, recording_section
 
@@ -121,12 +122,13 @@ def recipe_keys() -> Page:
 
 OPTIONS = {
     "generate.strategy.adaptive": AdaptiveOptions,
+    "generate.engine_options, engine transformers": TransformersOptions,
     "generate.engine_options, engine openai": OpenAIOptions,
     "generate.engine_options, engine replay": ReplayOptions,
     "generate.engine_options, engine fake": FakeOptions,
 }
 """Options of strategies and engines. Those of vllm are vLLM's own engine arguments."""
-GIVEN = ("model", "concurrency")
+GIVEN = ("model", "concurrency", "reproducible")
 """Fields of engines' options that are no options: the section has them."""
 
 

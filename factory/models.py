@@ -26,7 +26,7 @@ def model_folder(name: str, cache: Path) -> Path:
 
 
 def resolve(model: str, cache: Path, where: str = "generate.model") -> str:
-    """What vLLM is given for a recipe's model. Raises SetupError where a packaged one is not fetched yet."""
+    """What an engine loads for a recipe's model. Raises SetupError where a packaged one is not fetched yet."""
     if model in PACKAGED:
         folder = model_folder(model, cache)
         if not (folder / "config.json").is_file():

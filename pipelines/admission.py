@@ -16,6 +16,7 @@ ENGINE_OPTIONS = {
         "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "gpu_memory_utilization", "dtype",
         "quantization", "kv_cache_dtype", "max_num_batched_tokens", "enforce_eager", "block_size",
     ),
+    "transformers": ("dtype",),
     "openai": (
         "base_url", "api_key_env", "dialect", "opens_thinking", "limit_field", "requests_per_minute",
         "tokens_per_minute", "tries", "timeout_s", "extra_body",

@@ -17,6 +17,7 @@ from tracemill.core.types import Engine, Message, Request, Sampling
 from tracemill.factory.engines.fake import FakeEngine, FakeOptions, last_question
 from tracemill.factory.engines.openai import OpenAIEngine, OpenAIOptions
 from tracemill.factory.engines.replay import ReplayEngine, ReplayOptions
+from tracemill.factory.engines.transformers import TransformersEngine, TransformersOptions
 from tracemill.factory.engines.vllm import VllmOptions
 from tracemill.factory.engines.vllm_arguments import check_arguments
 from tracemill.factory.forcing import BudgetForcing, ForcedEngine
@@ -48,6 +49,8 @@ def check_model(plan: Plan, settings: Settings) -> None:
         if section.engine == "vllm":
             resolve(section.model, settings.cache, f"{where}.model")
             check_arguments(section.engine_options, place)
+        elif section.engine == "transformers":
+            _in_process(section, settings, where, plan)
         elif section.engine == "openai":
             _server(section, place)
         elif section.engine == "fake":
@@ -133,6 +136,11 @@ async def _open(
             replaying = configured(ReplayOptions, section.engine_options, place, "replay")
             recording = await asyncio.to_thread(open_recording, plan.recordings, plan.recorded)
             pool = local_pool(ReplayEngine(stack.enter_context(recording), replaying), section.concurrency)
+        elif section.engine == "transformers":
+            here = TransformersEngine(_in_process(section, settings, where, plan))
+            stack.push_async_callback(here.close)
+            await here.start()
+            pool = local_pool(here, section.concurrency)
         elif section.engine == "openai":
             server = OpenAIEngine(_server(section, place))
             await server.start()
@@ -161,6 +169,19 @@ def _hosted(section: EngineSection, settings: Settings, where: str, plan: Plan |
         reproducible=plan is not None and plan.recipe.generate.reproducible,
         extra=section.engine_options,
     )
+
+
+def _in_process(section: EngineSection, settings: Settings, where: str, plan: Plan | None) -> TransformersOptions:
+    """How a model in this process is loaded. Raises InputError."""
+    for name in ("gpus", "replicas"):
+        if getattr(section, name) is not None:
+            raise InputError(f"{where}.{name}: engine transformers is one model in this process; leave it out")
+    given = {
+        "model": resolve(section.model, settings.cache, f"{where}.model"),
+        "concurrency": section.concurrency,
+        "reproducible": plan is not None and plan.recipe.generate.reproducible,
+    }
+    return configured(TransformersOptions, section.engine_options, f"{where}.engine_options", "transformers", given)
 
 
 def _fake(section: EngineSection, place: str) -> FakeOptions:

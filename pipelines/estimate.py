@@ -51,13 +51,13 @@ def estimate(samples: Iterable[tuple[float, bool | None]]) -> Estimate:
 def interval(successes: float, trials: float) -> tuple[float, float]:
     """Clopper and Pearson's interval; neither number need be whole."""
     tail = (1 - CONFIDENCE) / 2
-    low = 0.0 if successes <= 0 else _quantile(tail, successes, trials - successes + 1)
-    high = 1.0 if successes >= trials else _quantile(1 - tail, successes + 1, trials - successes)
+    low = 0.0 if successes <= 0 else beta_quantile(tail, successes, trials - successes + 1)
+    high = 1.0 if successes >= trials else beta_quantile(1 - tail, successes + 1, trials - successes)
     return low, high
 
 
-def _quantile(probability: float, a: float, b: float) -> float:
-    """Of the beta distribution, by halving."""
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """Of the beta distribution with parameters `a` and `b`, by halving."""
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2

@@ -21,9 +21,10 @@ STRATEGIES = ("fixed", "adaptive")
 class EngineSection(Section):
     """One engine and where it runs; `concurrency`, `gpus` and `replicas` are no part of a job's identity."""
 
-    engine: Literal["vllm", "openai", "replay", "fake"] = Field(
+    engine: Literal["vllm", "transformers", "openai", "replay", "fake"] = Field(
         "vllm",
-        description="`openai`: any server with that API; `replay`: what `recording` sources hold; `fake` answers sums",
+        description="`transformers`: a small model in this process; `openai`: any server with that API; "
+        "`replay`: what `recording` sources hold; `fake` answers sums",
     )
     model: str = Field("smollm2-135m", description="packaged model, folder, or owner/name")
     concurrency: int = Field(128, gt=0, description="sequences that a replica decodes at once")
@@ -63,7 +64,9 @@ class RetrySection(Section):
     samples: int = Field(gt=0, description="samples of this variant")
     temperature: float | None = Field(None, ge=0)
     top_p: float | None = Field(None, gt=0, le=1)
-    prompt: str | None = Field(None, description="what is asked instead; {text} stands for the question")
+    prompt: str | None = Field(
+        None, description="what is asked instead; {text} stands for the question, {reference} for its answer (STaR)"
+    )
 
     @model_validator(mode="after")
     def _differs(self) -> RetrySection:

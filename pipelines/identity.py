@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracemill.core.ids import canonical_json, content_id
+from tracemill.factory.weights import fingerprint
 from tracemill.pipelines.generate_section import EngineSection, GenerateSection
 from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.tasks import Tasks
@@ -14,6 +15,8 @@ PLACEMENT = {"concurrency", "gpus", "replicas", "gpu_seconds"}
 """Where and how fast samples are made, which is no part of what they are."""
 LATER = ("weight", "strategy", "retry", "budget", "mix", "logprobs")
 """Settings that did not exist in the first format of recipes."""
+FOLDERLESS = {"openai", "replay", "fake"}
+"""Engines that load no folder from this machine, whatever their model is called."""
 SAMPLING = {"extra_body", "opens_thinking"}
 """Options of a server's engine that bear on what it answers."""
 
@@ -25,7 +28,8 @@ def job_id(recipe: Recipe, tasks: Tasks, recorded: str = "") -> str:
     against the old one is left in its data set. Filters and selection are left out: they can change, and the job's
     traces are sifted again without generating. So is `verify.majority`, whose verdicts are made from stored traces.
     The judge's settings count where a verifier asks it, `recorded`, the id of recorded completions, where an engine
-    replays them: the same prompts with other completions are another import.
+    replays them: the same prompts with other completions are another import. Of a model that is a folder on this
+    machine the weights count: trained further under the same path, it is another model.
     """
     parts: dict[str, Any] = {
         "name": recipe.name,
@@ -38,6 +42,9 @@ def job_id(recipe: Recipe, tasks: Tasks, recorded: str = "") -> str:
     if recipe.generate.adaptive is not None:  # it spends samples at the window's edges
         low, high = recipe.select.pass_rate
         parts["pass_rate"] = [low, high]
+    engines = (recipe.generate, *recipe.generate.mix, *([recipe.judge] if "judge" in parts and recipe.judge else []))
+    if weights := {one.model: found for one in engines if (found := _weights(one))}:
+        parts["weights"] = weights
     if "replay" in {one.engine for one in (recipe.generate, *recipe.generate.mix)}:
         parts["recorded"] = recorded
     return content_id("job", canonical_json(parts), *sorted(tasks.ids()))
@@ -52,6 +59,11 @@ def _generation(section: GenerateSection) -> dict[str, Any]:
     if section.mix:
         values["mix"] = [_changed(one, set(type(one).model_fields)) | _options(one) for one in section.mix]
     return values | _options(section)
+
+
+def _weights(section: EngineSection) -> str:
+    """What the section's model folder holds; "" where it names none, or its engine loads none."""
+    return "" if section.engine in FOLDERLESS else fingerprint(section.model)
 
 
 def _changed(section: EngineSection, names: set[str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import Row
 from tracemill.corpus.views import named_sql
 from tracemill.pipelines.references import can_vote, needs_reference
-from tracemill.pipelines.vote import Ballot, count
+from tracemill.pipelines.vote import Ballot, Same, count
 from tracemill.verifiers.extraction import extract, finals, tagged
 from tracemill.verifiers.judging import THREADS, judge
 
@@ -95,25 +95,42 @@ def label(
 
 def judged(prompt: Prompt, traces: list[Trace], verifier: Verifier, min_votes: int) -> list[Verdict]:
     """A verdict for each trace of one prompt, in their order."""
+    votes = votes_of(prompt, traces, verifier)
+    answers = votes.answers
+    ballot = count(votes.counts, votes.same, min_votes)
+    if ballot is not None:
+        verdicts = [_judge(prompt, trace, verifier, ballot.winner) for trace in traces]
+        verdicts = [_settled(one, answers[one.trace_id], ballot, votes.counts.total()) for one in verdicts]
+        agreed = sum(one.outcome is Outcome.CORRECT and answers[one.trace_id] is not None for one in verdicts)
+        if agreed >= min_votes:
+            return verdicts
+    most = max(votes.counts.values(), default=0)
+    reason = f"no_majority: {votes.counts.total()} votes, at most {most} in the same words"
+    return [undecided(trace, verifier, reason) for trace in traces]
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What the samples of one prompt answer, and which of these answers are the same."""
+
+    answers: Mapping[str, str | None]
+    """By trace id, in a form that the verifier can take as reference; None where the sample does not vote."""
+    counts: Counter[str]
+    same: Same
+
+
+def votes_of(prompt: Prompt, traces: Iterable[Trace], verifier: Verifier) -> Votes:
+    """The votes of one prompt's samples, compared by its own verifier, whatever reference the prompt has."""
+    traces = sorted(traces, key=lambda trace: (trace.answer, trace.id))
     answers = {trace.id: _vote(prompt, trace, verifier) for trace in traces}
-    votes = Counter(answer for answer in answers.values() if answer is not None)
-    speakers = {answers[trace.id]: trace for trace in sorted(traces, key=lambda trace: (trace.answer, trace.id))}
+    speakers = {answers[trace.id]: trace for trace in traces}
 
     @cache
     def same(reference: str, answer: str) -> bool | None:
         outcome = _judge(prompt, speakers[answer], verifier, reference).outcome
         return {Outcome.CORRECT: True, Outcome.WRONG: False}.get(outcome)
 
-    ballot = count(votes, same, min_votes)
-    if ballot is not None:
-        verdicts = [_judge(prompt, trace, verifier, ballot.winner) for trace in traces]
-        verdicts = [_settled(one, answers[one.trace_id], ballot, votes.total()) for one in verdicts]
-        agreed = sum(one.outcome is Outcome.CORRECT and answers[one.trace_id] is not None for one in verdicts)
-        if agreed >= min_votes:
-            return verdicts
-    most = max(votes.values(), default=0)
-    reason = f"no_majority: {votes.total()} votes, at most {most} in the same words"
-    return [undecided(trace, verifier, reason) for trace in traces]
+    return Votes(answers, Counter(answer for answer in answers.values() if answer is not None), same)
 
 
 def undecided(trace: Trace, verifier: Verifier, reason: str) -> Verdict:

@@ -36,6 +36,8 @@ class Plan:
     tasks: Tasks
     merged: int
     """Prompts that stood in the sources more than once, or nearly so where the recipe drops these."""
+    held_out: int
+    """Prompts that were left out because the recipe holds them out."""
     judges: Mapping[str, tuple[Verifier, ...]]
     """Name of a prompt's own verifier → it and the others that judge with it."""
     policy: Policy
@@ -80,13 +82,19 @@ def make_plan(recipe: Recipe) -> Plan:
     policy = policy_of(recipe.filters)
     tasks = Tasks(() if adaptive is None else adaptive.group_by)
     survey = Survey()
-    merged = 0
+    held_out = _held_out(recipe)
+    merged = left_out = 0
     for at, source in enumerate(recipe.prompts):
         examples = tuple(Example(e.prompt, e.reasoning, e.answer) for e in source.examples)
         thinking = ThinkFormat.named(recipe.generate.thinking, examples)
         for prompt in _read(recipe, source, survey, f"prompts[{at}]"):
-            merged += not tasks.add(prompt, thinking)
+            if folded(prompt.text) in held_out:
+                left_out += 1
+            else:
+                merged += not tasks.add(prompt, thinking)
     tasks.seal()
+    if not tasks and left_out:
+        raise InputError(f"hold_out: it holds out all {left_out:,} prompts of the recipe")
     if not tasks:
         raise InputError("prompts: the sources hold no prompt")
     if recipe.dedup_prompts != "exact":
@@ -109,11 +117,24 @@ def make_plan(recipe: Recipe) -> Plan:
         job_id=job_id(recipe, tasks, survey.digest),
         tasks=tasks,
         merged=merged,
+        held_out=left_out,
         judges=judges,
         policy=policy,
         judge_section=recipe.judge if Judge.name in {one.name for chain in judges.values() for one in chain} else None,
         recorded=survey,
     )
+
+
+def folded(text: str) -> str:
+    """A question without what white space and case make of it."""
+    return " ".join(text.split()).casefold()
+
+
+def _held_out(recipe: Recipe) -> set[str]:
+    """The questions that are not to be asked. Their references and verifiers do not matter."""
+    survey = Survey()
+    sources = ((source, f"hold_out[{at}]") for at, source in enumerate(recipe.hold_out))
+    return {folded(prompt.text) for source, where in sources for prompt in _read(recipe, source, survey, where)}
 
 
 def _check_votes(recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
@@ -19,6 +19,8 @@ from tracemill.corpus.selection import Selection
 from tracemill.pipelines.generate_section import EngineSection, GenerateSection
 from tracemill.pipelines.recording_section import RecordingSource
 from tracemill.pipelines.section import Section, short_form
+
+S = TypeVar("S", bound=Section)
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -153,11 +155,17 @@ class Recipe(Section):
     dedup_prompts: Literal["exact", "near", "semantic"] = Field(
         "exact", description="of questions that repeat each other, ask the first only: as they stand, nearly, reworded"
     )
+    hold_out: tuple[Annotated[Source, Field(discriminator="source")], ...] = Field(
+        (), description="questions that are never asked here, because a model is to be evaluated on them"
+    )
     generate: GenerateSection = GenerateSection()
     verify: VerifySection = VerifySection()
     judge: JudgeSection | None = None
     filters: tuple[FilterSection, ...] = (FilterSection(name="exact_duplicates"),)
     select: SelectSection = SelectSection()
+    purpose: Literal["data", "evaluation"] = Field(
+        "data", description="`evaluation`: made and judged only, nothing is sifted or selected (`tracemill evaluate`)"
+    )
 
     @model_validator(mode="after")
     def _replay_has_recordings(self) -> Recipe:
@@ -174,12 +182,29 @@ class Recipe(Section):
         return self
 
 
+def from_anywhere(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths: who goes on with it may be in another folder."""
+
+    def anchored(source: Source) -> Source:
+        if isinstance(source, ReasoningGymSource):
+            return source
+        return source.model_copy(update={"path": Path(source.path).absolute()})
+
+    sources = {name: tuple(map(anchored, getattr(recipe, name))) for name in ("prompts", "hold_out")}
+    return recipe.model_copy(update=sources)
+
+
 def parse(data: Any, origin: str = "recipe") -> Recipe:
     """Check a recipe. Raises InputError with one line that names the field and the remedy."""
+    return parsed(data, Recipe, origin)
+
+
+def parsed(data: Any, kind: type[S], origin: str) -> S:
+    """Check a file of that kind, like `parse`."""
     if not isinstance(data, Mapping):
-        raise InputError(f"{origin}: a recipe is a mapping with the keys {', '.join(Recipe.model_fields)}")
+        raise InputError(f"{origin}: a recipe is a mapping with the keys {', '.join(kind.model_fields)}")
     try:
-        return Recipe.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
         raise _first_mistake(error, origin) from error
 
@@ -218,6 +243,17 @@ def _field_path(loc: tuple[int | str, ...]) -> str:
 
 def load(name: str) -> Recipe:
     """The recipe in a file, or a shipped one by its name (`demo`). Raises InputError."""
+    return loaded(name, Recipe)
+
+
+def loaded(name: str, kind: type[S]) -> S:
+    """The same for another kind of file."""
+    path, data = read(name)
+    return parsed(data, kind, str(path))
+
+
+def read(name: str) -> tuple[Path, Any]:
+    """What a recipe's file holds, with its place: a file's path, or the name of a shipped one. Raises InputError."""
     path = Path(name)
     if not path.is_file():
         shipped = {file.stem: file for file in SHIPPED.glob("*.yaml")}
@@ -225,7 +261,7 @@ def load(name: str) -> Recipe:
             raise InputError(f"no such recipe file: {name}{nearest(path.stem, shipped)}")
         path = shipped[name]
     try:
-        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), origin=str(path))
+        return path, yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -34,7 +34,9 @@ def funnel_lines(funnel: Funnel, reasons: int = 6) -> list[str]:
     """The funnel, a bar a stage, with the most frequent reasons of what fell after it."""
     lines = [f"{'':16}{'traces':>9}   of generated"]
     for stage, fall in _STAGES:
-        count = getattr(funnel, stage) or 0
+        count = getattr(funnel, stage)
+        if count is None:  # nothing has been selected
+            continue
         share = count / funnel.generated if funnel.generated else 0.0
         lines.append(f"{_LABELS[stage]:<16}{count:>9,} {share:>6.1%}  {'█' * round(share * BAR)}")
         fallen = sorted((f for f in funnel.fallen if f.stage == fall), key=lambda f: (-f.count, f.reason))
@@ -49,6 +51,8 @@ def funnel_lines(funnel: Funnel, reasons: int = 6) -> list[str]:
 
 def cost_line(funnel: Funnel) -> str:
     """What a kept trace cost in generated tokens."""
+    if funnel.kept is None:
+        return f"{funnel.completion_tokens:,} tokens generated"
     if not funnel.kept:
         return f"{funnel.completion_tokens:,} tokens generated, no trace kept"
     return f"{funnel.completion_tokens:,} tokens generated, {funnel.completion_tokens / funnel.kept:,.0f} a kept trace"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from tracemill.core.ids import sample_seed, trace_id
 from tracemill.core.types import Prompt, Request, Sampling
 from tracemill.factory.strategies.strategy import Draw
 from tracemill.factory.thinking import ThinkFormat
 from tracemill.pipelines.plan import Plan
+
+_PLACES = re.compile(r"\{text\}|\{reference\}")
 
 
 def request_of(plan: Plan, draw: Draw, prompt: Prompt, thinking: ThinkFormat) -> Request:
@@ -17,7 +21,8 @@ def request_of(plan: Plan, draw: Draw, prompt: Prompt, thinking: ThinkFormat) ->
         variant = settings.retry[draw.variant - 1]
         temperature = temperature if variant.temperature is None else variant.temperature
         top_p = top_p if variant.top_p is None else variant.top_p
-        text = text if variant.prompt is None else variant.prompt.replace("{text}", text)
+        if variant.prompt is not None:
+            text = _PLACES.sub(lambda place: prompt.text if place[0] == "{text}" else prompt.reference, variant.prompt)
     return Request(
         id=trace_id(plan.job_id, prompt.id, draw.sample),
         prompt=thinking.render(text),

@@ -1,5 +1,6 @@
 """Walks one job through the rooms: prompts → generation → majority labels → rejudging → sifting → selection → funnel.
 
+A job whose purpose is an evaluation ends after it is judged: nothing is sifted, and no data set is cut.
 The same function serves the command line and the service. What was durable when an earlier run ended is not made again.
 Knows nothing of the store of jobs (`pipelines.running`).
 """
@@ -42,6 +43,7 @@ class Result:
     job_id: str
     funnel: Funnel
     dataset: DatasetVersion
+    """Version 0 of an evaluation, which cuts none."""
     progress: Progress | None
     """Figures of this run's generation; None where every sample was there already."""
     labelled: Labelled | None
@@ -78,7 +80,7 @@ async def run_held(
 ) -> Result | None:
     """`run_job` for one who holds the ledger; None where it was told to stop."""
     check_model(plan, settings)
-    made = _Made()
+    made, is_data = _Made(), plan.recipe.purpose == "data"
     async with brakes.stop.block():
         if plan.recipe.generate.retry or plan.recipe.generate.adaptive is not None:
             # Else samples whose judge had failed would count as undecided, and others be drawn in their place.
@@ -94,16 +96,19 @@ async def run_held(
             await asyncio.to_thread(ledger.commit)
             labelled = await _label(plan, corpus, watch)
             await _judge_again(plan, settings, watch, corpus, made.judge, engines)
-        watch.on_stage("sifting")
-        await _stoppable(partial(_sift, plan, corpus, settings, watch))
+        if is_data:
+            watch.on_stage("sifting")
+            await _stoppable(partial(_sift, plan, corpus, settings, watch))
     if brakes.stop.has_ended:
         return None
-    watch.on_stage("selecting")
     name, selection = plan.recipe.name, plan.policy.selection(plan.recipe.select)
-    dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy.id, name, selection)
+    dataset = DatasetVersion(name, 0, 0, plan.job_id, plan.policy.id, selection)
+    if is_data:
+        watch.on_stage("selecting")
+        dataset = await asyncio.to_thread(select, corpus, plan.job_id, plan.policy.id, name, selection)
     return Result(
         job_id=plan.job_id,
-        funnel=await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy.id, dataset),
+        funnel=await asyncio.to_thread(funnel, corpus, plan.job_id, plan.policy.id, dataset if is_data else None),
         dataset=dataset,
         progress=made.progress,
         labelled=labelled,

@@ -93,10 +93,11 @@ def _start(job: Job, settings: Settings, again: bool) -> None:
 
 
 def job_funnel(job: Job, corpus: Corpus) -> Funnel:
-    """The funnel of a job as far as it is in the corpus."""
+    """The funnel of a job as far as it is in the corpus. An evaluation selects nothing."""
     found = dataset_of(job, corpus)
     has_selected = found.version > 0 or job.state is JobState.FINISHED  # where it finished, nothing was left
-    return funnel(corpus, job.id, found.policy, found if has_selected else None)
+    selects = job.recipe.get("purpose") != "evaluation"
+    return funnel(corpus, job.id, found.policy, found if has_selected and selects else None)
 
 
 def known_job(job_id: str, store: JobStore) -> Job:

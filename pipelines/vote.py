@@ -52,6 +52,28 @@ def count(votes: Mapping[str, int], same: Same, least: int) -> Ballot | None:
     return Ballot(winner, support[winner], known[winner])
 
 
+def leaders(votes: Mapping[str, int], same: Same) -> tuple[str, ...]:
+    """The winner's answer; where groups of equal answers tie for the most votes, one answer of each.
+
+    Empty where there are no votes, or where it hangs on a comparison that nobody can make.
+    """
+    ballot = count(votes, same, 1)
+    if ballot is not None:
+        return (ballot.winner,)
+    answers = sorted(votes)
+    known: dict[str, dict[str, bool | None]] = {
+        one: {other: one == other or _both_ways(one, other, same) for other in answers} for one in answers
+    }
+    if any(said is None for row in known.values() for said in row.values()):
+        return ()
+    groups = _groups(answers, known)
+    if any(not known[one][other] for group in groups for one in group for other in group):
+        return ()  # two answers that differ, and both equal a third
+    sizes = [sum(map(votes.__getitem__, group)) for group in groups]
+    most = [group for group, size in zip(groups, sizes, strict=True) if size == max(sizes)]
+    return tuple(min(group, key=lambda one: (-votes[one], len(one), one)) for group in most)
+
+
 def _both_ways(one: str, other: str, same: Same) -> bool | None:
     """Equality has no direction; a reference with a tolerance, or one that is a pattern, does."""
     ahead, back = same(one, other), same(other, one)

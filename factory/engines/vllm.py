@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import secrets
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracemill.core.errors import EngineDied, EngineError, RefusedRequest, SetAside
-from tracemill.core.types import Completion, Message, Request
+from tracemill.core.types import Completion, Request
+from tracemill.factory.engines.rendering import control_tokens, encoded, opened, rendered
 from tracemill.factory.figures import EngineStats
 
 
@@ -103,19 +103,6 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def control_tokens(special: Sequence[str]) -> re.Pattern[str] | None:
-    """What to take out of a model's text by hand, because leaving it to vLLM would take out its reasoning marks too.
-
-    vLLM leaves out the tokens that a tokenizer calls special. In DeepSeek-R1 and Qwen3 <think> is an added token and
-    not special; some tokenizers call it special (Magistral's [THINK] likewise). None where no mark is among them.
-    """
-    control = [token for token in special if not _MARK.fullmatch(token)]
-    return re.compile("|".join(map(re.escape, control)) or "(?!)") if len(control) < len(special) else None
-
-
-_MARK = re.compile(r"[<\[]/?(?:think|answer)[>\]]", re.IGNORECASE)
-
-
 def kill_with_this_process(pids: Sequence[int]) -> subprocess.Popen[bytes]:
     """Have these processes killed when this one ends, however it ends.
 
@@ -181,9 +168,8 @@ class VllmEngine:
 
         if (request.sampling.seed is not None) != self._options.reproducible:
             raise RefusedRequest("seeded and unseeded requests must not share an engine: set `reproducible`")
-        text = self._rendered(request)
-        raw = isinstance(request.prompt, str)
-        tokens = TokensPrompt(prompt_token_ids=self._tokenizer.encode(text, add_special_tokens=raw))
+        text = rendered(request, self._tokenizer)
+        tokens = TokensPrompt(prompt_token_ids=encoded(request, text, self._tokenizer))
         for is_last in (False, True):
             try:
                 outputs = [one async for one in self._llm.generate(tokens, self._sampling(request), request.id)]
@@ -223,8 +209,6 @@ class VllmEngine:
 
     def _completion(self, request: Request, asked: str, output: Any, best: Any) -> Completion:
         """Our completion of vLLM's output. `asked` is the text that it went on from."""
-        # A chat template may open the reasoning itself (R1 distillates); what it opened belongs to the text.
-        opened = "<think>\n" if not request.prefill and asked.rstrip().endswith("<think>") else ""
         text = best.text if self._control is None else self._control.sub("", best.text)
         logprobs = None
         if request.logprobs:
@@ -232,35 +216,12 @@ class VllmEngine:
             logprobs = tuple(best.logprobs.logprobs[place] for place in places)
         return Completion(
             request_id=request.id,
-            text=opened + text,
+            text=opened(request, asked) + text,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(best.token_ids),
             finish_reason=best.finish_reason,
             logprobs=logprobs,
         )
-
-    def _rendered(self, request: Request) -> str:
-        """The text that the model continues."""
-        if isinstance(request.prompt, str):
-            return request.prompt + request.prefill
-        if not self._tokenizer.chat_template:
-            raise RefusedRequest("the model has no chat template; set thinking: r1_zero")
-        turns = [_turn(message) for message in request.prompt]
-        text: str = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        for message in request.prompt:
-            if message.content.strip() not in text or (message.reasoning or "").strip() not in text:
-                raise RefusedRequest(
-                    f"the model's chat template drops a part of the {message.role} turns (R1 distillates strip inline "
-                    "reasoning, others their reasoning field); use no examples, or another think format"
-                )
-        # R1 distillates' templates open the reasoning themselves; it must not be opened twice.
-        opened = text.rstrip().endswith("<think>")
-        return text + (request.prefill.removeprefix("<think>\n") if opened else request.prefill)
-
-
-def _turn(message: Message) -> dict[str, str]:
-    turn = {"role": message.role, "content": message.content}
-    return turn if message.reasoning is None else {**turn, "reasoning_content": message.reasoning}
 
 
 def _one_line(error: BaseException) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tracemill.core.errors import InputError
-from tracemill.factory.engines.vllm import VllmOptions, control_tokens
+from tracemill.factory.engines.rendering import control_tokens
+from tracemill.factory.engines.vllm import VllmOptions
 from tracemill.factory.engines.vllm_arguments import check_arguments, known_arguments
 from tracemill.factory.ray_host import HostMaker
 

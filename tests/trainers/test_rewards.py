@@ -1,26 +1,21 @@
-"""Rewards: what each component says, that what cannot be judged has none, and the forms that trainers call."""
+"""Rewards: what each component says, and that what cannot be judged has none."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from tracemill.core import plugins
 from tracemill.core.errors import InputError
-from tracemill.trainers.rewards import (
-    R1,
-    Reward,
-    Rewards,
-    Weights,
-    compute_score,
-    prompt_of,
-    rl_row,
-    trl_reward,
-    verl_row,
-)
+from tracemill.core.ids import canonical_json
+from tracemill.core.markup import MARKUPS
+from tracemill.core.plugins import VerifierExample
+from tracemill.core.types import Outcome
+from tracemill.trainers.rewards import COMPONENTS, R1, Reward, Rewards, Weights, prompt_of
 
 ASKED = "How many eggs are left when the ducks have laid sixteen of them and three were eaten by the farmer?"
 CHAIN = "The ducks have laid sixteen eggs, and three of these were eaten, so that thirteen of them are left over."
@@ -46,7 +41,7 @@ def rewarded(text: str, rewards: Rewards, tokens: int = 10, reference: str = "13
     ],
 )
 def test_accuracy_and_format_are_added_with_equal_weight(text: str, accuracy: int, form: int) -> None:
-    assert rewarded(text, Rewards()) == Reward(accuracy, form, None, None, None, accuracy + form)
+    assert rewarded(text, Rewards()) == Reward(accuracy, form, None, None, None, None, accuracy + form)
 
 
 def test_what_cannot_be_judged_has_no_reward_whatever_its_format() -> None:
@@ -72,7 +67,13 @@ def test_language_repetition_and_length_count_where_they_are_asked() -> None:
 
 
 def test_a_component_of_weight_0_is_not_looked_at() -> None:
-    assert rewarded("13", Rewards(Weights(format=0))).format is None
+    found = rewarded("13", Rewards(Weights(format=0)))
+    assert found.format is None
+    assert found.parts(Weights(format=0)) == {"accuracy": 1}
+
+
+def test_the_components_are_what_has_a_weight() -> None:
+    assert tuple(field.name for field in dataclasses.fields(Weights)) == COMPONENTS
 
 
 def test_an_opened_turn_is_part_of_the_format() -> None:
@@ -90,41 +91,23 @@ def test_many_are_judged_in_their_order_in_any_thread() -> None:
     assert [one.accuracy for one in found[0]] == [float(number % 3 != 0) for number in numbers]
 
 
-def test_trl_calls_it_with_columns_and_gets_components_logged() -> None:
-    logged: dict[str, float] = {}
-    reward = trl_reward(Rewards(R1))
-    found = reward(
-        prompts=["", "", ""],
-        completions=[RIGHT, [{"role": "assistant", "content": RIGHT.replace("13<", "12<")}], RIGHT],
-        completion_ids=[[1], [1, 2], [1]],
-        question=[ASKED] * 3,
-        reference=["13", "13", ""],
-        verifier=["math"] * 3,
-        metadata=["{}"] * 3,
-        trainer_state=None,
-        log_metric=logged.__setitem__,
-    )
-    assert found == [3, 2, None]
-    assert logged == {"rewards/accuracy": 0.5, "rewards/format": 1, "rewards/language": 1, "rewards/undecided": 1 / 3}
+SOLVED = {Outcome.CORRECT: 1.0, Outcome.WRONG: 0.0, Outcome.UNPARSED: 0.0, Outcome.UNDECIDED: None}
+EXAMPLES = [
+    pytest.param(name, example, id=f"{name}-{example.why}")
+    for name, module in plugins.load("verifiers").items()
+    for example in module.EXAMPLES
+    if not example.faults  # those say how a text was split, and not the text
+]
 
 
-def test_verl_gets_a_score_with_its_components() -> None:
-    row = verl_row(PROMPT, [{"role": "user", "content": ASKED}])
-    given = (row["data_source"], RIGHT, row["reward_model"]["ground_truth"], row["extra_info"])
-    assert compute_score(*given) == {"score": 2, "undecided": 0, "accuracy": 1, "format": 1}
-    opened = verl_row(PROMPT, [], prefill="<think>")["extra_info"]
-    assert compute_score("math", RIGHT.removeprefix("<think>"), "13", opened)["score"] == 2
-    assert compute_score("math", RIGHT, "", row["extra_info"]) == {"score": 0, "undecided": 1, "format": 1}
-
-
-def test_a_row_brings_what_its_verifier_needs() -> None:
-    prompt = prompt_of("Which letter?", "B", "choice", json.dumps({"options": ["a", "b"], "é": 1}))
-    row = rl_row(prompt, "Which letter?\n")
-    columns = {name: [value] for name, value in row.items() if name != "prompt"}
-    assert prompt_of(*(column[0] for column in columns.values())) == prompt
-    reward = trl_reward(Rewards(thinking="native"))
-    texts = ["<think>x</think>B", "<think>x</think>A"]
-    assert [reward(completions=[text], completion_ids=[[1]], **columns) for text in texts] == [[2.0], [1.0]]
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_verifier_rewards_its_examples_as_it_judges_them(name: str, example: VerifierExample) -> None:
+    prompt = prompt_of(example.prompt, example.reference, name, canonical_json(example.metadata))
+    text = MARKUPS["native"].join(example.reasoning, example.answer)
+    (found,) = Rewards(thinking="native").of([prompt], [text], [1])
+    expected = None if example.replies else SOLVED[example.outcome]  # who asks a model has none here
+    assert found.accuracy == expected
+    assert (found.total is None) == (expected is None)
 
 
 def test_bad_options_are_one_line() -> None:

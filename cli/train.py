@@ -1,0 +1,42 @@
+"""`tracemill train`: a model from data sets of the corpus, by SFT, GRPO or DPO. Ctrl-C keeps the last checkpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tracemill.cli.corpus import CorpusOption, settings_with
+from tracemill.cli.training_display import training_display
+from tracemill.corpus.store import Corpus
+from tracemill.pipelines.recipe import loaded
+from tracemill.pipelines.train_section import TrainRecipe
+from tracemill.pipelines.training import Trained, plan_training, run
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="file with `name` and `train`")],
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
+    corpus: CorpusOption = None,
+) -> None:
+    """Train a model. Run again, it goes on from its last checkpoint; what is finished is not done again."""
+    here = settings_with(corpus)
+    read = loaded(recipe, TrainRecipe)
+    store = Corpus.open(here.corpus)
+    plan = plan_training(read.name, read.train, here, store)
+    typer.echo(f"training {plan.run_id}: {plan.training.method} of {read.train.model}", err=as_json)
+    with training_display(quiet=as_json) as watch:
+        done = run(plan, here, store, watch)
+    typer.echo(json.dumps(_plain(done)) if as_json else _line(done))
+
+
+def _plain(done: Trained) -> dict[str, object]:
+    figures = {"steps": done.steps, "tokens": done.tokens, "seconds": done.seconds} if done.is_new else {}
+    return {"run": done.run_id, "model": str(done.folder), "new": done.is_new, **figures}
+
+
+def _line(done: Trained) -> str:
+    if not done.is_new:
+        return f"model {done.folder} (unchanged)"
+    return f"model {done.folder}: {done.steps:,} steps, {done.tokens:,} tokens in {done.seconds:,.0f} s"

@@ -1,0 +1,247 @@
+"""The training loop, on TRL: one process, or one of several that Ray Train has started (`trainers.cluster`).
+
+A training is done in a folder of its own: rows in `data`, checkpoints in `checkpoints`, and at the end the model in
+`model`. Started again there, it goes on from its last checkpoint. The same seed gives the same weights on the same
+number of processes and machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging import ERROR, getLogger
+from pathlib import Path
+from typing import Any
+
+from tracemill.factory.thinking import ThinkFormat
+from tracemill.trainers.options import Dpo, Grpo, Sft, Training
+from tracemill.trainers.rewards import Rewards
+from tracemill.trainers.text import Text
+from tracemill.trainers.trl_rewards import trl_reward
+
+Report = Callable[[int, int, dict[str, float]], None]
+"""Called with the step, the last step, and what was logged at it; of several processes in the first only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The folder of a training, on storage that all its processes see."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """Rows, as `datasets` saves them."""
+        return self.folder / "data"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained model; there once it is whole."""
+        return self.folder / "model"
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest that was written to its end: `trainer_state.json` is the last file of one."""
+        found = sorted(self.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+        return next((path for path in reversed(found) if _is_whole(path / "trainer_state.json")), None)
+
+
+def _is_whole(state: Path) -> bool:
+    try:
+        return bool(json.loads(state.read_text()))
+    except (OSError, ValueError):
+        return False
+
+
+def train(training: Training, work: Work, report: Report) -> None:
+    """Train to the end and write the model. Blocks; cancel it by ending the process: checkpoints stay."""
+    import datasets
+    from transformers import AutoTokenizer, PrinterCallback, set_seed
+
+    _be_quiet()
+    set_seed(training.seed)
+    text = Text(AutoTokenizer.from_pretrained(training.model), ThinkFormat.named(training.thinking))
+    trainer = _trainer(training, text, work, datasets.load_from_disk(str(work.data)))
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_reporting(report))
+    last = work.last_checkpoint()
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.is_world_process_zero():
+        whole = model.merge_and_unload() if training.options.lora else model
+        _write(whole, text.tokenizer, training.model, work)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _be_quiet() -> None:
+    """What matters is reported; the libraries' own bars and advice would bury it."""
+    import datasets
+    import transformers
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    # TRL writes each completion that has no reward to its log, whole; their share is a figure.
+    getLogger("trl").setLevel(ERROR)
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    # It names the vLLM versions that it was tested with when it is imported, five times.
+    warnings.filterwarnings("ignore", message="TRL currently supports vLLM", category=UserWarning)
+
+
+def _trainer(training: Training, text: Text, work: Work, rows: Any) -> Any:
+    """TRL's trainer of the method."""
+    import trl
+
+    common = _arguments(training, work)
+    shared: dict[str, Any] = {"processing_class": text.tokenizer, "train_dataset": rows}
+    options = training.options
+    if options.lora:
+        shared["peft_config"] = _lora(training)
+    if isinstance(options, Sft):
+        length = options.max_length if options.packing else None  # rows that are longer were left out
+        config = trl.SFTConfig(**common, max_length=length, packing=options.packing)
+        return trl.SFTTrainer(_model(training), args=config, **shared)
+    if isinstance(options, Grpo):
+        rewards = trl_reward(_rewards(training, options, text))
+        config = trl.GRPOConfig(**common, **_grpo(options))
+        return trl.GRPOTrainer(_model(training), reward_funcs=rewards, args=config, **shared)
+    if isinstance(options, Dpo):
+        config = trl.DPOConfig(**common, beta=options.beta, max_length=None)
+        return trl.DPOTrainer(_model(training), args=config, **shared)
+    return trl.RewardTrainer(_model(training, scores=True), args=trl.RewardConfig(**common, max_length=None), **shared)
+
+
+def _model(training: Training, scores: bool = False) -> Any:
+    """The model in 32 bits: AdamW's steps are lost in 16. On a GPU it computes in bfloat16 (`bf16`)."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    kind = {"attn_implementation": "flash_attention_2"} if getattr(training.options, "packing", False) else {}
+    if scores:
+        return AutoModelForSequenceClassification.from_pretrained(training.model, num_labels=1, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(training.model, dtype=torch.float32, **kind)
+
+
+def _arguments(training: Training, work: Work) -> dict[str, Any]:
+    """The arguments that all of TRL's configurations share."""
+    import torch
+
+    options, workers = training.options, _workers()
+    per_device = min(options.per_device, max(1, options.batch // workers))
+    schedule: dict[str, Any] = {"lr_scheduler_type": "constant_with_warmup"}
+    if options.schedule == "cosine":
+        schedule = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": options.end}}
+    elif options.schedule == "linear":
+        end = {"lr_end": options.learning_rate * options.end, "power": 1.0}
+        schedule = {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": end}
+    on_gpu = torch.cuda.is_available()
+    return schedule | {
+        "output_dir": str(work.checkpoints),
+        "seed": training.seed,
+        "learning_rate": options.learning_rate,
+        "warmup_steps": options.warmup,
+        "weight_decay": options.weight_decay,
+        "max_grad_norm": options.clip,
+        "per_device_train_batch_size": per_device,
+        "gradient_accumulation_steps": max(1, options.batch // (per_device * workers)),
+        "num_train_epochs": options.epochs,
+        "max_steps": options.steps or -1,
+        "logging_steps": options.log_every,
+        "save_steps": options.save_every,
+        "save_total_limit": 2,
+        "gradient_checkpointing": options.gradient_checkpointing,
+        "bf16": on_gpu,
+        "use_cpu": not on_gpu,
+        "dataloader_pin_memory": on_gpu,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,
+    }
+
+
+def _workers() -> int:
+    import torch.distributed
+
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def _grpo(options: Grpo) -> dict[str, Any]:
+    sync = {} if options.reference_every is None else {
+        "sync_ref_model": True,
+        "ref_model_mixup_alpha": 1.0,
+        "ref_model_sync_steps": options.reference_every,
+    }  # fmt: skip
+    served = {} if options.vllm == "off" else {
+        "vllm_mode": options.vllm,
+        "vllm_server_base_url": options.vllm_server,
+        "vllm_gpu_memory_utilization": options.vllm_memory,
+    }  # fmt: skip
+    return (
+        sync
+        | served
+        | {
+            "num_generations": options.samples,
+            "max_completion_length": options.max_tokens,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "beta": options.beta,
+            "epsilon": options.epsilon,
+            "loss_type": options.loss,
+            "use_vllm": options.vllm != "off",
+        }
+    )
+
+
+def _rewards(training: Training, options: Grpo, text: Text) -> Rewards:
+    margin = options.length_margin or max(1, options.max_tokens // 5)
+    return Rewards(
+        weights=options.rewards,
+        thinking=training.thinking,
+        prefill=text.prefill,
+        max_tokens=options.max_tokens,
+        margin=margin,
+        options=training.verify or {},
+        preference=options.preference,
+    )
+
+
+def _lora(training: Training) -> Any:
+    from peft import LoraConfig
+
+    options = training.options
+    alpha = 2 * options.lora if options.lora_alpha is None else options.lora_alpha
+    task = "SEQ_CLS" if training.method == "reward" else "CAUSAL_LM"
+    return LoraConfig(r=options.lora, lora_alpha=alpha, target_modules="all-linear", task_type=task)
+
+
+def _reporting(report: Report) -> Any:
+    from transformers import TrainerCallback
+
+    class Reporting(TrainerCallback):  # type: ignore[misc]
+        """Passes on what the trainer logs."""
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+            if state.is_world_process_zero:
+                figures = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, int | float)}
+                report(state.global_step, state.max_steps, figures)
+
+    return Reporting()
+
+
+def _write(model: Any, tokenizer: Any, base: str, work: Work) -> None:
+    """Whole or not at all, in the number format of the model that it was trained from."""
+    from transformers import AutoConfig
+
+    beside = work.folder / f"model-{time.time_ns()}"
+    dtype = AutoConfig.from_pretrained(base).dtype
+    (model if dtype is None else model.to(dtype)).save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
+    beside.rename(work.model)
