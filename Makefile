@@ -7,7 +7,7 @@ STAMP := .venv/.setup-$(ACCEL)
 DEV := .venv/.dev
 SOURCES := core factory verifiers filters corpus trainers pipelines api cli tests bench docs
 
-.PHONY: setup demo test check format serve bench chaos docs lock
+.PHONY: setup demo loop test check format serve bench chaos docs lock
 
 setup: $(STAMP)
 
@@ -26,6 +26,10 @@ $(DEV): $(STAMP) requirements/dev.txt
 
 demo: $(STAMP)
 	@BIN=$(BIN) bash recipes/demo.sh
+
+# The proof that curation matters: a small model trained on what came out of the factory.
+loop: $(STAMP)
+	@$(BIN)/python bench/loop.py
 
 test: $(DEV)
 	@$(BIN)/tracemill model fetch smollm2-135m

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -23,13 +24,14 @@ from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.report import cost_line, funnel_lines
 from tracemill.pipelines.runner import Result, Watch
 from tracemill.pipelines.running import Ending, run_stored
-from tracemill.pipelines.stages import Made, StageSection, StagesRecipe
+from tracemill.pipelines.stages import Made, StageSection, StagesRecipe, at_full_size
 from tracemill.pipelines.staging import Doing, run_stages
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="recipe file, or the name of a shipped one: demo, r1_rejection")],
+    recipe: Annotated[str, typer.Argument(help="recipe file, or the name of a shipped one: demo, r1_rejection, r1, …")],
     harvest: Annotated[bool, typer.Option("--harvest", help="make no sample: select from what is there")] = False,
+    full: Annotated[bool, typer.Option("--full", help="a pipeline at the full size that it states")] = False,
     corpus: CorpusOption = None,
 ) -> None:
     """Run a recipe, or a pipeline of stages. Run again, it goes on where it stopped."""
@@ -38,8 +40,12 @@ def run(
     if isinstance(data, Mapping) and "stages" in data:
         if harvest:
             raise InputError("--harvest: a pipeline of stages has no samples of its own; leave it out")
-        run_pipeline(recipes.parsed(data, StagesRecipe, str(path)), here, again=f"tracemill run {recipe}")
+        pipeline = recipes.parsed(data, StagesRecipe, str(path))
+        again = f"tracemill run {recipe}" + (" --full" if full else "")
+        run_pipeline(at_full_size(pipeline) if full else pipeline, here, again)
         return
+    if full:
+        raise InputError(f"--full: {path} has no stages, and no second size; leave it out")
     plan = make_plan(recipes.from_anywhere(recipes.parsed(data, Recipe, str(path))))
     check_model(plan, here)
     store = JobStore(here.jobs_url)
@@ -64,10 +70,9 @@ def run_pipeline(pipeline: StagesRecipe, here: Settings, again: str) -> list[Mad
     def on_stage(stage: StageSection, number: int, count: int) -> None:
         typer.echo(f"\n── stage {number} of {count}, {stage.kind}: {stage.name} " + "─" * 24)
 
+    doing = Doing(job, partial(training_display, again), on_stage, on_made=lambda made: typer.echo(made.told))
     try:
-        return run_stages(
-            pipeline, here, Doing(job, training_display, on_stage, on_made=lambda made: typer.echo(made.told))
-        )
+        return run_stages(pipeline, here, doing)
     except KeyboardInterrupt as error:
         raise Stopped(f"stopped; checkpoints are kept; to go on: {again}") from error
 

@@ -1,8 +1,10 @@
-"""`tracemill train`: a model from data sets of the corpus, by SFT, GRPO or DPO. Ctrl-C keeps the last checkpoint."""
+"""`tracemill train`: a model from data sets of the corpus, by SFT, GRPO or DPO. Ctrl-C leaves a checkpoint."""
 
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -26,7 +28,7 @@ def train(
     store = Corpus.open(here.corpus)
     plan = plan_training(read.name, read.train, here, store)
     typer.echo(f"training {plan.run_id}: {plan.training.method} of {read.train.model}", err=as_json)
-    with training_display(quiet=as_json) as watch:
+    with redirect_stdout(sys.stderr), training_display(f"tracemill train {recipe}", quiet=as_json) as watch:
         done = run(plan, here, store, watch)
     typer.echo(json.dumps(_plain(done)) if as_json else _line(done))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tracemill.cli.progress import LINE_EVERY_S
+from tracemill.core.errors import Stopped
 from tracemill.pipelines.training import Counted, Watch
 
 SHOWN = ("loss", "reward", "rewards/accuracy", "rewards/format", "rewards/undecided", "completions/mean_length", "kl")
@@ -24,8 +27,51 @@ def figures_line(figures: dict[str, float]) -> str:
 
 
 @contextmanager
-def training_display(quiet: bool = False) -> Iterator[Watch]:
-    """Shows on stderr what the Watch that it gives is told."""
+def training_display(again: str, quiet: bool = False) -> Iterator[Watch]:
+    """Shows on stderr what the Watch that it gives is told, and stops on Ctrl-C and SIGTERM: raises Stopped.
+
+    `again` is the command that goes on.
+    """
+    try:
+        with _signals() as order, _shown(quiet) as watch:
+
+            def on_stage(stage: str) -> None:
+                order.stage = stage
+                watch.on_stage(stage)
+
+            yield replace(watch, on_stage=on_stage, is_stopped=lambda: order.is_given)
+    except Stopped as error:
+        raise Stopped(f"{error}; to go on: {again}") from error
+    except KeyboardInterrupt as error:
+        raise Stopped(f"stopped; checkpoints are kept; to go on: {again}") from error
+
+
+@dataclass
+class _Order:
+    """To stop: the first ends a training after its step, with a checkpoint; the second, or one before it, at once."""
+
+    stage: str = ""
+    is_given: bool = False
+
+    def take(self, number: int, frame: object) -> None:
+        if self.is_given or self.stage != "training":
+            raise KeyboardInterrupt
+        self.is_given = True
+
+
+@contextmanager
+def _signals() -> Iterator[_Order]:
+    order = _Order()
+    before = {number: signal.signal(number, order.take) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield order
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[Watch]:
     if quiet:
         yield Watch()
     elif sys.stderr.isatty():

@@ -28,7 +28,10 @@ from tracemill.factory.engines.openai import OpenAIOptions
 from tracemill.factory.engines.replay import ReplayOptions
 from tracemill.factory.engines.transformers import TransformersOptions
 from tracemill.factory.strategies.options import AdaptiveOptions
-from tracemill.pipelines import generate_section, recipe, recording_section
+from tracemill.pipelines import generate_section, recipe, recording_section, stages, train_section
+from tracemill.trainers import options as training_options
+from tracemill.trainers.presets import PRESETS
+from tracemill.trainers.rewards import Weights
 
 REFERENCE = Path(__file__).parent / "reference"
 Page = Iterator[str]
@@ -40,6 +43,7 @@ def pages() -> dict[str, str]:
         "verifiers.md": verifiers(),
         "filters.md": filters(),
         "recipe.md": recipe_keys(),
+        "training.md": training(),
         "commands.md": commands(),
         "endpoints.md": endpoints(),
         "settings.md": settings(),
@@ -86,6 +90,8 @@ def _keys(section: type[BaseModel]) -> Page:
             .replace("typing.", "")
             .replace("tracemill.pipelines.recipe.", "")
             .replace("tracemill.pipelines.generate_section.", "")
+            .replace("tracemill.pipelines.train_section.", "")
+            .replace("tracemill.pipelines.stages.", "")
         )
         kind = kind.removeprefix("<class '").removesuffix("'>")
         yield f"- `{name}` ({kind}, {default})" + (f": {field.description}" if field.description else "")
@@ -118,6 +124,34 @@ def recipe_keys() -> Page:
     for title, kind in OPTIONS.items():
         yield f"\n## {title}\n"
         yield from _options(kind)
+
+
+def training() -> Page:
+    yield "# Training\n\nA file for `tracemill train`, and the stages of a pipeline ([how](../how-to/train.md))."
+    sections: dict[str, type[BaseModel]] = {
+        "a file with train": train_section.TrainRecipe,
+        "train": train_section.TrainSection,
+        "train.data": train_section.DataSection,
+        "train.method": train_section.MethodSection,
+        "train.cluster": train_section.ClusterSection,
+        "a file with stages": stages.StagesRecipe,
+        "stages": stages.StageSection,
+        "stages, scratch": stages.ScratchSection,
+    }
+    for title, section in sections.items():
+        yield f"\n## {title}\n\n{(section.__doc__ or '').strip()}\n"
+        yield from _keys(section)
+    kinds: dict[str, type] = {
+        "options of every method": training_options.Options,
+        **{f"train.method.{name}": kind for name, kind in training_options.KINDS.items()},
+        "train.method.grpo.rewards": Weights,
+    }
+    for title, options in kinds.items():
+        yield f"\n## {title}\n\n{(inspect.getdoc(options) or '').strip()}\n"
+        yield from _options(options)
+    yield "\n## train.method.….preset\n\nPublished hyper-parameters; their sources stand in `trainers/presets.py`.\n"
+    for name, (method, values) in PRESETS.items():
+        yield f"- `{name}` ({method}): " + ", ".join(f"`{key}: {value}`" for key, value in values.items())
 
 
 OPTIONS = {

@@ -7,8 +7,9 @@ last stage was changed does only that one. Knows nothing of how a stage is done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -22,7 +23,9 @@ from tracemill.pipelines.train_section import TrainSection
 from tracemill.trainers.scratch import Shape
 
 _SHAPE = Shape()
-KINDS = ("run", "train", "evaluate", "scratch")
+_LATER = "later"
+"""Kind of a stage whose turn has not come."""
+KINDS = ("run", "train", "evaluate", "scratch", "model")
 
 
 class ScratchSection(Section):
@@ -41,13 +44,14 @@ class ScratchSection(Section):
 
 
 class StageSection(Section):
-    """One stage: exactly one of `run`, `train`, `evaluate` and `scratch`."""
+    """One stage: exactly one of `run`, `train`, `evaluate`, `scratch` and `model`."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="what later stages call what it makes")
     run: dict[str, Any] | None = Field(None, description="a recipe without its name: makes a data set")
     train: dict[str, Any] | None = Field(None, description="as in a file for `tracemill train`: makes a model")
     evaluate: dict[str, Any] | None = Field(None, description="a recipe without its name: figures of a model")
     scratch: ScratchSection | None = Field(None, description="a small model with random weights")
+    model: str | None = Field(None, description="a model that is there: a folder, owner/name or packaged model")
 
     @property
     def kind(self) -> str:
@@ -68,6 +72,11 @@ class StagesRecipe(Section):
     description: str = ""
     shared: dict[str, Any] = Field({}, description="not read: a place for what YAML anchors share between stages")
     stages: tuple[StageSection, ...] = Field(min_length=1)
+    full: dict[str, dict[str, Any] | None] = Field(
+        {},
+        description="what differs at full size (`tracemill run --full`), by stage: fields of its section that replace "
+        "its own, a section of another kind, or null for a stage that is left out",
+    )
 
     @field_validator("stages")
     @classmethod
@@ -77,6 +86,36 @@ class StagesRecipe(Section):
             if names.count(name) > 1:
                 raise PydanticCustomError("names", f"two stages are called {name}")
         return stages
+
+    @model_validator(mode="after")
+    def _full_of_stages(self) -> StagesRecipe:
+        names = [stage.name for stage in self.stages]
+        for name in self.full:
+            if name not in names:
+                raise PydanticCustomError("full", f"full: no stage is called {name!r}{nearest(name, names)}")
+        return self
+
+
+def at_full_size(pipeline: StagesRecipe) -> StagesRecipe:
+    """The pipeline with what its `full` says. Raises InputError where that makes no stage, or where it says nothing."""
+    if not pipeline.full:
+        raise InputError(f"--full: {pipeline.name} states no full size; leave it out")
+    stages = [
+        _enlarged(stage, pipeline.full.get(stage.name, {}))
+        for stage in pipeline.stages
+        if pipeline.full.get(stage.name, {}) is not None
+    ]
+    return pipeline.model_copy(update={"stages": tuple(stages), "full": {}})
+
+
+def _enlarged(stage: StageSection, change: Mapping[str, Any] | None) -> StageSection:
+    own, changed = stage.model_dump(), dict(change or {})
+    section, wanted = own[stage.kind], changed.get(stage.kind)
+    if not changed:
+        return stage
+    if isinstance(section, Mapping) and isinstance(wanted, Mapping):
+        changed[stage.kind] = {**section, **wanted}
+    return parsed({"name": stage.name, **changed}, StageSection, f"full.{stage.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +131,13 @@ class Made:
     evaluation: Evaluation | None = None
     told: str = ""
     """In one line, for people."""
+
+    def lacks(self, wanted: str) -> str:
+        """Why it is not what a later stage wants of it."""
+        if self.kind == _LATER:
+            return f"stage {self.stage} comes later"
+        makes = {"run": "a data set", "evaluate": "an evaluation"}.get(self.kind, "a model")
+        return f"stage {self.stage} makes no {wanted} but {makes}"
 
 
 def recipe_of(pipeline: StagesRecipe, stage: StageSection, made: Mapping[str, Made]) -> Recipe:
@@ -136,7 +182,7 @@ def _model(name: Any, made: Mapping[str, Made], where: str) -> Any:
     if not isinstance(name, str) or name not in made:
         return name
     if made[name].model is None:
-        raise InputError(f"{where}: stage {name} makes no model but a {made[name].kind}{_models(made)}")
+        raise InputError(f"{where}: {made[name].lacks('model')}{_models(made)}")
     return made[name].model
 
 
@@ -150,25 +196,35 @@ def _with_dataset(data: Any, made: Mapping[str, Made], where: str) -> Any:
         return data
     stage = made[section["of"]]
     if stage.dataset is None:
-        raise InputError(f"{where}.of: stage {stage.stage} makes no data set but a model")
+        raise InputError(f"{where}.of: {stage.lacks('data set')}")
     return {**section, "of": stage.dataset}
 
 
 def check(pipeline: StagesRecipe) -> None:
     """Read every stage as it will be read. Raises InputError before anything is done."""
-    made: dict[str, Made] = {}
+    made = {stage.name: Made(stage.name, _LATER) for stage in pipeline.stages}
     for stage in pipeline.stages:
         if stage.kind == "train":
             train_section_of(stage, made)
         elif stage.kind == "scratch":
             assert stage.scratch is not None
             stage.scratch.shape()
-        else:
+        elif stage.kind != "model":
             recipe_of(pipeline, stage, made)
-        makes_model = stage.kind in ("train", "scratch")
+        makes_model = stage.kind in ("train", "scratch", "model")
         made[stage.name] = Made(
             stage.name,
             stage.kind,
             model="./stage" if makes_model else None,
             dataset=f"{pipeline.name}-{stage.name}@1" if stage.kind == "run" else None,
         )
+
+
+def files_of(pipeline: StagesRecipe) -> Iterator[tuple[str, Path]]:
+    """The files that its questions come from, each with the field that names it; to be used once `check` has passed."""
+    for stage in pipeline.stages:
+        section = getattr(stage, stage.kind)
+        for field in ("prompts", "hold_out") if isinstance(section, Mapping) else ():
+            for at, source in enumerate(section.get(field) or ()):
+                if "path" in source:
+                    yield f"stages.{stage.name}.{stage.kind}.{field}[{at}].path", Path(source["path"])

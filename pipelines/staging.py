@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from tracemill.core.errors import TracemillError
+from tracemill.core.errors import InputError, TracemillError
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.settings import Settings
 from tracemill.corpus.store import Corpus
@@ -23,6 +23,7 @@ from tracemill.pipelines.stages import (
     StageSection,
     StagesRecipe,
     check,
+    files_of,
     recipe_of,
     train_section_of,
 )
@@ -43,13 +44,20 @@ class Doing:
 
 
 def run_stages(pipeline: StagesRecipe, settings: Settings, doing: Doing) -> list[Made]:
-    """All stages in order. Interrupted, what is durable stays, and the next call goes on there."""
+    """All stages in order. Interrupted, what is durable stays, and the next call goes on there.
+
+    Raises InputError before the first begins, where a stage cannot be read or a file of questions is missing.
+    """
     check(pipeline)
+    for where, path in files_of(pipeline):  # not after a day of training
+        if not path.exists():
+            raise InputError(f"{where}: no such file or folder: {path.absolute()}")
     work = _Stages(pipeline, settings, doing, {})
     for number, stage in enumerate(pipeline.stages, 1):
         doing.on_stage(stage, number, len(pipeline.stages))
         done: Mapping[str, Callable[[StageSection], Made]] = {
             "run": work.run, "train": work.train, "evaluate": work.evaluate, "scratch": work.scratch,
+            "model": work.model,
         }  # fmt: skip
         work.made[stage.name] = done[stage.kind](stage)
         doing.on_made(work.made[stage.name])
@@ -109,3 +117,6 @@ class _Stages:
             scratch.make(beside, section.shape(), section.seed)
             beside.rename(folder)
         return Made(stage.name, "scratch", model=str(folder), told=folder.name)
+
+    def model(self, stage: StageSection) -> Made:
+        return Made(stage.name, "model", model=stage.model, told=str(stage.model))

@@ -25,6 +25,9 @@ class DataSection(Section):
     share: float | None = Field(
         None, gt=0, description="share of the rows, beside the other data; the rest is left out"
     )
+    reward: Literal["rule", "preference"] = Field(
+        "rule", description="of GRPO: what rewards answers, the prompts' own verifiers or the reward model `preference`"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +97,10 @@ class TrainSection(Section):
         if self.method.name in ("dpo", "reward") and any(one.take != "kept" for one in self.data):
             raise PydanticCustomError(
                 "take", f"data: {self.method.name} pairs what is kept with what is wrong: take kept"
+            )
+        if any(one.reward == "preference" for one in self.data) and not self.method.options.get("preference"):
+            raise PydanticCustomError(
+                "reward", "data: reward preference needs a reward model: method: {grpo: {preference: …}}"
             )
         shares = [one.share is not None for one in self.data]
         if any(shares) and not all(shares):

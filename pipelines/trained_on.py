@@ -16,11 +16,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from tracemill.core.errors import InputError
 from tracemill.core.types import Item, Prompt
 from tracemill.corpus import tables
-from tracemill.corpus.selection import find
+from tracemill.corpus.selection import DatasetVersion, find
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.views import named_sql
 from tracemill.factory.weights import model_at
@@ -31,9 +32,8 @@ from tracemill.filters.contamination.similar import Similar
 from tracemill.pipelines.generate_section import GenerateSection
 from tracemill.pipelines.identity import FOLDERLESS
 from tracemill.pipelines.plan import folded
+from tracemill.pipelines.training import CARD
 
-CARD = "tracemill.json"
-"""In the folder of a trained model: what it was made from."""
 GENERATED = "reasoning_gym:"
 """What the source of generated questions begins with."""
 N, RATIO = 13, 95.0
@@ -65,27 +65,47 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Questions that a model was trained to answer by reinforcement, which stand in no data set."""
+
+    path: Path
+    """JSONL beside the model, with the column `text`."""
+
+    def __str__(self) -> str:
+        return self.path.name
+
+    def texts(self) -> Iterator[str]:
+        with self.path.open(encoding="utf-8") as lines:
+            yield from (json.loads(line)["text"] for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
 class Overlap:
-    """Prompts of an evaluation that a data set holds."""
+    """Prompts of an evaluation that a data set, or a file of questions, holds."""
 
     data: str
-    """`NAME@VERSION`."""
+    """`NAME@VERSION`, or the name of the file."""
     prompts: frozenset[str]
     """Their ids."""
     example: str
     """The question of one of them."""
 
 
-def data_of(generate: GenerateSection) -> tuple[Trained, ...]:
+def data_of(generate: GenerateSection) -> tuple[Trained | Asked, ...]:
     """What the models of a recipe were trained on, as far as their folders say. Raises InputError for a broken card."""
-    found: list[Trained] = []
+    found: list[Trained | Asked] = []
     for section in (generate, *generate.mix):
         folder = None if section.engine in FOLDERLESS else model_at(section.model)
         if folder is None or not (folder / CARD).is_file():
             continue
         try:
             told = json.loads((folder / CARD).read_text(encoding="utf-8"))["trained_on"]
-            found += [Trained(one["dataset"], one["version"], one.get("take", "kept")) for one in told]
+            found += [
+                Asked(folder / one["questions"])
+                if "questions" in one
+                else Trained(one["dataset"], one["version"], one.get("take", "kept"))
+                for one in told
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{folder / CARD}: does not say what the model was trained on ({error!r}); train it again"
@@ -93,7 +113,7 @@ def data_of(generate: GenerateSection) -> tuple[Trained, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def overlaps(corpus: Corpus, prompts: Iterable[Prompt], data: Sequence[Trained]) -> tuple[Overlap, ...]:
+def overlaps(corpus: Corpus, prompts: Iterable[Prompt], data: Sequence[Trained | Asked]) -> tuple[Overlap, ...]:
     """The data that holds prompts of the evaluation. Raises NotFound for a data set that the corpus lacks."""
     if not data:
         return ()
@@ -101,16 +121,22 @@ def overlaps(corpus: Corpus, prompts: Iterable[Prompt], data: Sequence[Trained])
     search = _Search(list(asked.values()))
     found = []
     for one in data:
-        version = find(corpus, one.dataset, one.version)
-        if one.take == "kept":
-            values = {"name": version.name, "version": version.version}
-            items: Iterator[Item] = map(tables.item_of, corpus.stream(named_sql("members"), values))
+        if isinstance(one, Asked):
+            name, hits = str(one), search.asked(one.texts())
         else:
-            items = corpus.samples(version.job_id)
-        if hit := frozenset(search.seen(items)):
+            version = find(corpus, one.dataset, one.version)
+            name, hits = f"{version.name}@{version.version}", search.seen(_items(corpus, version, one.take))
+        if hit := frozenset(hits):
             first = next(prompt for prompt in asked.values() if prompt.id in hit)
-            found.append(Overlap(f"{version.name}@{version.version}", hit, first.text))
+            found.append(Overlap(name, hit, first.text))
     return tuple(found)
+
+
+def _items(corpus: Corpus, version: DatasetVersion, take: str) -> Iterator[Item]:
+    if take == "kept":
+        values = {"name": version.name, "version": version.version}
+        return map(tables.item_of, corpus.stream(named_sql("members"), values))
+    return corpus.samples(version.job_id)
 
 
 def contaminated(found: Iterable[Overlap]) -> frozenset[str]:
@@ -150,11 +176,18 @@ class _Search:
         while batch := list(islice(left, _AT_ONCE)):
             questions = {item.prompt.id: item.prompt.text for item in batch if item.prompt.id not in known}
             known |= questions.keys()
-            for text in questions.values():
+            yield from self.asked(questions.values())
+            if self.numbers:
+                yield from self._written([f"{one.trace.reasoning}\n{one.trace.answer}" for one in batch])
+
+    def asked(self, questions: Iterable[str]) -> Iterator[str]:
+        """Ids of prompts that are these questions."""
+        left = iter(questions)
+        while batch := list(islice(left, _AT_ONCE)):
+            for text in batch:
                 yield from self.same.get(folded(text), ())
             if self.numbers:
-                yield from self._written(list(questions.values()), is_prompt=True)
-                yield from self._written([f"{one.trace.reasoning}\n{one.trace.answer}" for one in batch])
+                yield from self._written(batch, is_prompt=True)
 
     def _written(self, texts: Sequence[str], is_prompt: bool = False) -> Iterator[str]:
         """Of those that no generator made."""

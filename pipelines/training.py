@@ -17,14 +17,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tracemill.core.errors import CorpusError, InputError, Locked
+from tracemill.core.errors import CorpusError, InputError, Locked, Stopped
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.settings import Settings
 from tracemill.core.types import Prompt
 from tracemill.corpus import tables
 from tracemill.corpus.store import Corpus
 from tracemill.factory.models import resolve
-from tracemill.factory.thinking import ThinkFormat
 from tracemill.factory.weights import fingerprint
 from tracemill.pipelines import training_data
 from tracemill.pipelines.plan import make_plan
@@ -32,8 +31,9 @@ from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.train_section import TrainSection
 from tracemill.pipelines.training_data import Part
 from tracemill.pipelines.training_log import TrainingLog
+from tracemill.trainers.callbacks import Report
 from tracemill.trainers.cluster import Workers, train_on_ray
-from tracemill.trainers.loop import Report, Work, train
+from tracemill.trainers.loop import Work, check_installed, train
 from tracemill.trainers.options import Method, Options, Training
 from tracemill.trainers.presets import options_of, parameters
 from tracemill.trainers.rows import SCHEMAS, Row, Rows, save
@@ -63,7 +63,8 @@ class Plan:
     @property
     def data(self) -> list[dict[str, Any]]:
         """What it is trained on, as it is written down."""
-        return [part.plain() for part in self.parts]
+        own = [{"questions": f"questions-{self.run_id[:8]}.jsonl", "rows": len(self.prompts)}] if self.prompts else []
+        return [*(part.plain() for part in self.parts), *own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +103,29 @@ class Watch:
     """`reading`, `training`."""
     on_rows: Callable[[Counted], None] = lambda rows: None
     on_figures: Report = lambda step, last, figures: None
+    is_stopped: Callable[[], bool] = lambda: False
+    """Asked after each step: whether to stop there, with a checkpoint."""
 
 
 def plan_training(name: str, section: TrainSection, settings: Settings, corpus: Corpus) -> Plan:
     """Check a training and find its data. Raises InputError naming the field, and SetupError for what is missing."""
+    check_installed()
     model = resolve(section.model, settings.cache, "train.model")
     where = f"train.method.{section.method.name}"
     options = options_of(section.method.name, section.method.options, parameters(model), where)
+    Text.of(model, section.thinking)  # refused now rather than when it is read
     parts = training_data.parts(corpus, section.data, section.seed)
     prompts = _prompts(section)
+    workers = 1 if section.cluster is None else section.cluster.workers
+    try:
+        options.shared(workers)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from error
     told = {
         "name": name, "method": section.method.name, "options": _plain(options), "thinking": section.thinking,
         "seed": section.seed, "model": fingerprint(model) or model, "data": [part.digest for part in parts],
         "prompts": sorted(prompt.id for prompt in prompts), "verify": section.verify.model_dump(mode="json"),
-        "workers": 1 if section.cluster is None else section.cluster.workers,
+        "workers": workers,
     }  # fmt: skip
     run_id = content_id("training", canonical_json(told))
     training = Training(
@@ -138,7 +148,10 @@ def _prompts(section: TrainSection) -> tuple[Prompt, ...]:
 
 
 def run(plan: Plan, settings: Settings, corpus: Corpus, watch: Watch) -> Trained:
-    """Train to the end. Blocks. Raises Locked where another process does this training."""
+    """Train to the end. Blocks.
+
+    Raises Locked where another process does this training, and Stopped where `watch` said so before its end.
+    """
     if plan.folder.is_dir():
         return Trained(plan.run_id, plan.folder, is_new=False)
     work = Work(plan.folder.with_name(f".{plan.folder.name}"))
@@ -146,12 +159,16 @@ def run(plan: Plan, settings: Settings, corpus: Corpus, watch: Watch) -> Trained
         if plan.folder.is_dir():  # another process has just finished it
             return Trained(plan.run_id, plan.folder, is_new=False)
         watch.on_stage("reading")
-        rows = _read(plan, corpus, work)
+        with _writing(work.folder):
+            rows = _read(plan, corpus, work)
         watch.on_rows(rows)
-        with TrainingLog.open(corpus, plan.run_id, work.folder, watch.on_figures) as log:
+        with _writing(work.folder), TrainingLog.open(corpus, plan.run_id, work.folder, watch.on_figures) as log:
             if not work.model.is_dir():
+                log.restore(work.logged())
                 watch.on_stage("training")
-                _train(plan, settings, work, log.add)
+                _train(plan, settings, work, log.add, watch.is_stopped)
+        if not work.model.is_dir():
+            raise Stopped(f"stopped after step {log.steps:,}, with a checkpoint")
         done = Trained(plan.run_id, plan.folder, True, rows, log.steps, log.tokens, round(log.seconds, 1))
         _finish(plan, corpus, work, done)
     return done
@@ -160,11 +177,9 @@ def run(plan: Plan, settings: Settings, corpus: Corpus, watch: Watch) -> Trained
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """The folder, for this process alone; the operating system lets go of it whatever ends the process."""
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise CorpusError(f"{folder}: cannot be written ({error.strerror}); set TRACEMILL_MODELS") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,19 +188,34 @@ def _held(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Says which folder is full. Raises CorpusError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # transformers' own: the model's folder has no weights
+            raise InputError(f"train.model: {str(error).splitlines()[0]}") from error
+        raise CorpusError(f"{folder}: cannot be written ({error.strerror}); set TRACEMILL_MODELS") from error
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error):
+            raise
+        raise CorpusError(f"{folder}: cannot be written (no room); set TRACEMILL_MODELS") from error
+
+
 def _read(plan: Plan, corpus: Corpus, work: Work) -> Counted:
     """The rows of the training, on disk; made once."""
     counted = work.folder / "rows.json"
     if not counted.is_file():
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(plan.training.model)
-        rows = Rows(Text(tokenizer, ThinkFormat.named(plan.training.thinking)), plan.training.options.max_length)
+        text = Text.of(plan.training.model, plan.training.thinking)
+        rows = Rows(text, plan.training.options.max_length)
         save(_made(plan, corpus, rows), SCHEMAS[plan.training.method], work.data)
         found = Counted(rows.made, rows.too_long, rows.longest, rows.tokens)
         if not rows.made:
             raise InputError(_nothing(plan, found))
-        counted.write_text(json.dumps(asdict(found)))
+        beside = counted.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(found)))
+        beside.replace(counted)
     return Counted(**json.loads(counted.read_text()))
 
 
@@ -209,13 +239,13 @@ def _nothing(plan: Plan, found: Counted) -> str:
     return "train.data: no kept trace has a wrong one of the same prompt to be paired with"
 
 
-def _train(plan: Plan, settings: Settings, work: Work, report: Report) -> None:
+def _train(plan: Plan, settings: Settings, work: Work, report: Report, is_stopped: Callable[[], bool]) -> None:
     cluster = plan.section.cluster
     if cluster is not None:
         workers = Workers(cluster.workers, cluster.cpus, cluster.gpus, cluster.retries)
-        train_on_ray(plan.training, work, report, workers, settings.ray_address)
+        train_on_ray(plan.training, work, report, is_stopped, workers, settings.ray_address)
     else:
-        train(plan.training, work, report)
+        train(plan.training, work, report, is_stopped)
 
 
 def _finish(plan: Plan, corpus: Corpus, work: Work, done: Trained) -> None:
@@ -230,10 +260,21 @@ def _finish(plan: Plan, corpus: Corpus, work: Work, done: Trained) -> None:
         "data": json.dumps(plan.data), "options": canonical_json(_plain(training.options)), "folder": str(plan.folder),
         "steps": done.steps, "tokens": done.tokens, "seconds": done.seconds, "created_at": tables.now(),
     }  # fmt: skip
+    _write_questions(plan, work.model)
     corpus.append("runs", tables.arrow("runs", [row]), f"run/{plan.run_id}", 1)
     (work.model / CARD).write_text(json.dumps(told, indent=1))
     work.model.rename(plan.folder)
     shutil.rmtree(work.folder, ignore_errors=True)
+
+
+def _write_questions(plan: Plan, folder: Path) -> None:
+    """What was asked in this run and those before it, beside the model: it stands in no data set."""
+    for file in Path(plan.training.model).glob("questions-*.jsonl"):
+        shutil.copy(file, folder)
+    for one in plan.data:
+        if "questions" in one:
+            lines = (json.dumps({"id": prompt.id, "text": prompt.text}) + "\n" for prompt in plan.prompts)
+            (folder / one["questions"]).write_text("".join(lines), encoding="utf-8")
 
 
 def _trained_on(model: str, data: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tracemill.core.errors import InputError
+from tracemill.core.errors import InputError, NotFound
 from tracemill.core.types import Item, Prompt, Trace
 from tracemill.corpus import tables
 from tracemill.corpus.selection import DatasetVersion, find
@@ -16,6 +16,7 @@ from tracemill.corpus.store import Corpus
 from tracemill.corpus.views import named_sql
 from tracemill.filters.privacy import masked
 from tracemill.pipelines.train_section import DataSection
+from tracemill.trainers.rewards import PREFERENCE
 from tracemill.trainers.rows import Pair
 
 
@@ -29,13 +30,15 @@ class Part:
 
     @property
     def digest(self) -> str:
-        """Of the traces, in their order."""
-        return hashlib.blake2b("".join(self.ids).encode(), digest_size=16).hexdigest()
+        """Of the traces, in their order, and of how answers to their prompts are rewarded."""
+        rewarded = "" if self.section.reward == "rule" else self.section.reward
+        return hashlib.blake2b("".join((*self.ids, rewarded)).encode(), digest_size=16).hexdigest()
 
     def plain(self) -> dict[str, Any]:
         """As it is written down."""
         found = {"dataset": self.dataset.name, "version": self.dataset.version, "rows": len(self.ids)}
-        return found if self.section.take == "kept" else found | {"take": self.section.take}
+        told = {"take": self.section.take, "reward": self.section.reward}
+        return found | {name: value for name, value in told.items() if value not in ("kept", "rule")}
 
 
 def parts(corpus: Corpus, sections: Sequence[DataSection], seed: int) -> tuple[Part, ...]:
@@ -58,7 +61,10 @@ def _dataset(corpus: Corpus, name: str, where: str) -> DatasetVersion:
     name, at, version = name.partition("@")
     if at and not version.isdigit():
         raise InputError(f"{where}.of: {version!r} is no version; give NAME@NUMBER")
-    return find(corpus, name, int(version) if at else None)
+    try:
+        return find(corpus, name, int(version) if at else None)
+    except NotFound as error:
+        raise NotFound(f"{where}.of: {str(error).removeprefix('dataset: ')}") from error
 
 
 def _ids(corpus: Corpus, section: DataSection, dataset: DatasetVersion) -> list[str]:
@@ -122,9 +128,15 @@ def _masked(trace: Trace, prompt: Prompt, kinds: tuple[str, ...]) -> Trace:
 
 
 def questions(corpus: Corpus, part: Part) -> Iterator[Prompt]:
-    """The prompts of the traces, each once; a majority's answer is the reference where it was the label."""
+    """The prompts of the traces, each once, with what rewards their answers.
+
+    A majority's answer is the reference where it was the label; a reward model needs none.
+    """
     known: set[str] = set()
     for item, label in _labelled(corpus, part):
         if item.prompt.id not in known:
             known.add(item.prompt.id)
-            yield item.prompt if label is None else replace(item.prompt, reference=label)
+            if part.section.reward == "preference":
+                yield replace(item.prompt, verifier=PREFERENCE, reference="")
+            else:
+                yield item.prompt if label is None else replace(item.prompt, reference=label)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from tracemill.corpus import tables
 from tracemill.corpus.store import Corpus
 from tracemill.corpus.tables import Row
-from tracemill.trainers.loop import Report
+from tracemill.trainers.callbacks import Report
 
 EVERY_S = 10.0
 """Seconds between two writes: one takes 50 ms, and steps of a small model 20."""
@@ -53,16 +53,25 @@ class TrainingLog:
 
     def add(self, step: int, last: int, figures: dict[str, float]) -> None:
         """Take what was logged at a step."""
-        now, at = time.monotonic(), tables.now()
+        now = time.monotonic()
         self.seconds, self._looked = self.seconds + now - self._looked, now
+        self._take(step, figures)
+        self.told(step, last, figures)
+        if now - self._written >= EVERY_S:
+            self.write()
+
+    def _take(self, step: int, figures: dict[str, float]) -> None:
+        at = tables.now()
         self.steps, self.tokens = step, int(figures.get("num_tokens", self.tokens))
         self._rows += [
             {"run_id": self.run_id, "step": step, "figure": name, "value": value, "created_at": at}
             for name, value in figures.items()
         ]
-        self.told(step, last, figures)
-        if now - self._written >= EVERY_S:
-            self.write()
+
+    def restore(self, logged: Iterable[tuple[int, dict[str, float]]]) -> None:
+        """Take again what was logged up to a checkpoint: a process that is killed may not have written it."""
+        for step, figures in logged:
+            self._take(step, figures)
 
     def write(self) -> None:
         """Make it durable."""
@@ -71,5 +80,7 @@ class TrainingLog:
             while not self.corpus.append("training", rows, app_id, self.corpus.last("training", app_id) + 1):
                 pass  # another writer had that number
             self._rows = []
-        self.state.write_text(json.dumps({"steps": self.steps, "tokens": self.tokens, "seconds": self.seconds}))
+        beside = self.state.with_suffix(".new")  # on a full disk the old one stays whole
+        beside.write_text(json.dumps({"steps": self.steps, "tokens": self.tokens, "seconds": self.seconds}))
+        beside.replace(self.state)
         self._written = time.monotonic()

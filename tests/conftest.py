@@ -26,6 +26,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings point into the test's folder; the model cache stays where `make test` put the model."""
     monkeypatch.setenv("TRACEMILL_CORPUS", str(tmp_path / "corpus"))
     monkeypatch.setenv("TRACEMILL_EXPORTS", str(tmp_path / "exports"))
+    monkeypatch.setenv("TRACEMILL_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("TRACEMILL_JOBS_URL", f"sqlite:///{tmp_path}/jobs.db")
 
 

@@ -7,15 +7,19 @@ on from the last checkpoint there.
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tracemill.core.errors import EngineError
-from tracemill.factory.cluster import connect
-from tracemill.trainers.loop import Report, Work, train
+from tracemill.core.errors import EngineError, SetupError
+from tracemill.factory.cluster import connect, is_own
+from tracemill.trainers.callbacks import Report
+from tracemill.trainers.loop import Work, train
 from tracemill.trainers.options import Training
 
 LOOK_S = 0.5
@@ -35,36 +39,95 @@ class Workers:
     """How often it goes on from its last checkpoint when a worker is lost."""
 
 
-def train_on_ray(training: Training, work: Work, report: Report, workers: Workers, address: str | None) -> None:
-    """Train to the end and write the model. Blocks. Raises EngineError where more workers are lost than `retries`."""
-    connect(address)
+def train_on_ray(
+    training: Training,
+    work: Work,
+    report: Report,
+    is_stopped: Callable[[], bool],
+    workers: Workers,
+    address: str | None,
+) -> None:
+    """Train to the end and write the model, as `loop.train` does. Blocks.
+
+    Raises EngineError where workers are lost more often than `retries`.
+    """
+    _connect(address)
+    if is_own():
+        _check_room(workers)
+    _stop(work).unlink(missing_ok=True)
+    done: Future[None] = Future()
+    # Aside, for in the main thread Ray would put a handler of SIGINT of its own in the place of the caller's.
+    threading.Thread(target=_fit, args=(training, work, workers, done), name="ray-train", daemon=True).start()
+    with _Following(_log(work), report):
+        while not wait([done], LOOK_S).done:
+            if is_stopped():
+                _stop(work).touch()
+    if (error := done.exception()) is not None:
+        if not type(error).__module__.startswith("ray."):
+            raise error
+        reason = str(error).strip().splitlines()[-1]
+        raise EngineError(f"training failed {workers.retries + 1} times, at last with: {reason}") from error
+
+
+def _check_room(workers: Workers) -> None:
+    """Ray would wait without end for what this machine does not have; another cluster may grow."""
+    import ray
+
+    here = ray.cluster_resources()
+    for kind, each in (("CPU", workers.cpus), ("GPU", workers.gpus)):
+        if (needed := workers.count * each) > here.get(kind, 0):
+            raise SetupError(
+                f"train.cluster: {workers.count} workers need {needed:g} {kind}s and this machine has "
+                f"{here.get(kind, 0):g}; lower {kind.lower()}s or workers, or join a cluster: "
+                "export TRACEMILL_RAY_ADDRESS=host:port"
+            )
+
+
+def _connect(address: str | None) -> None:
+    """Ray's core puts a handler of SIGTERM of its own under Python's, and only the main thread can put it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        connect(address)
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def _fit(training: Training, work: Work, workers: Workers, done: Future[None]) -> None:
+    try:
+        _trainer(training, work, workers).fit()
+    except BaseException as error:  # noqa: BLE001 - handed to the caller
+        done.set_exception(error)
+    else:
+        done.set_result(None)
+
+
+def _trainer(training: Training, work: Work, workers: Workers) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
-    trainer = TorchTrainer(
+    return TorchTrainer(
         _work,
         train_loop_config={"training": training, "work": work},
         torch_config=TorchConfig(backend="nccl" if workers.gpus else "gloo"),
-        scaling_config=ScalingConfig(workers.count, use_gpu=bool(workers.gpus), resources_per_worker=resources),
+        scaling_config=ScalingConfig(
+            num_workers=workers.count, use_gpu=bool(workers.gpus), resources_per_worker=resources
+        ),
         run_config=RunConfig(
             name=f"{training.run_id[:8]}-{time.time_ns()}",  # Ray takes a known name for a run to be restored
             storage_path=str(work.folder / "ray"),
             failure_config=FailureConfig(max_failures=workers.retries),
         ),
     )
-    with _Following(_log(work), report):
-        try:
-            trainer.fit()
-        except Exception as error:
-            if not type(error).__module__.startswith("ray."):
-                raise
-            reason = str(error).strip().splitlines()[-1]
-            raise EngineError(f"training failed {workers.retries + 1} times, at last with: {reason}") from error
 
 
 def _log(work: Work) -> Path:
     return work.folder / "figures.jsonl"
+
+
+def _stop(work: Work) -> Path:
+    return work.folder / "stop"
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -76,7 +139,7 @@ def _work(config: dict[str, Any]) -> None:
             log.write(json.dumps([step, last, figures]) + "\n")
             log.flush()
 
-        train(config["training"], work, write)
+        train(config["training"], work, write, _stop(work).exists)
 
 
 @dataclass

@@ -11,20 +11,19 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
-from tracemill.factory.thinking import ThinkFormat
+from tracemill.core.errors import SetupError
+from tracemill.trainers.callbacks import Report, figures_of, reporting, stopping
 from tracemill.trainers.options import Dpo, Grpo, Sft, Training
 from tracemill.trainers.rewards import Rewards
 from tracemill.trainers.text import Text
 from tracemill.trainers.trl_rewards import trl_reward
-
-Report = Callable[[int, int, dict[str, float]], None]
-"""Called with the step, the last step, and what was logged at it; of several processes in the first only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +47,69 @@ class Work:
         return self.folder / "model"
 
     def last_checkpoint(self) -> Path | None:
-        """The newest that was written to its end: `trainer_state.json` is the last file of one."""
+        """The newest that was written to its end."""
         found = sorted(self.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-        return next((path for path in reversed(found) if _is_whole(path / "trainer_state.json")), None)
+        return next((path for path in reversed(found) if _is_whole(path)), None)
+
+    def logged(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Steps up to the last checkpoint with what was logged at them."""
+        if (last := self.last_checkpoint()) is not None:
+            for entry in _state(last)["log_history"]:
+                if figures := figures_of(entry):
+                    yield entry["step"], figures
 
 
-def _is_whole(state: Path) -> bool:
+def _state(checkpoint: Path) -> dict[str, Any]:
+    """What the trainer wrote last of all into a checkpoint; empty where it did not get that far."""
     try:
-        return bool(json.loads(state.read_text()))
+        found: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text())
     except (OSError, ValueError):
-        return False
+        return {}
+    return found
 
 
-def train(training: Training, work: Work, report: Report) -> None:
-    """Train to the end and write the model. Blocks; cancel it by ending the process: checkpoints stay."""
+def _is_at_the_end(checkpoint: Path) -> bool:
+    state = _state(checkpoint)
+    return bool(state["global_step"] >= state["max_steps"])
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """The first process writes the state last; others may still be at their random state then."""
+    workers = _workers()
+    random = ["rng_state.pth"] if workers == 1 else [f"rng_state_{worker}.pth" for worker in range(workers)]
+    return bool(_state(checkpoint)) and all((checkpoint / name).is_file() for name in random)
+
+
+def check_installed() -> None:
+    """Raises SetupError where the libraries that train are missing."""
+    for name in ("torch", "transformers", "datasets", "accelerate", "trl", "peft"):
+        if find_spec(name) is None:
+            raise SetupError(f"{name} is not installed: pip install 'tracemill[train]'")
+
+
+def train(training: Training, work: Work, report: Report, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    """Train to the end and write the model. Blocks.
+
+    Told to stop by `is_stopped`, which is asked after each step, it leaves a checkpoint and no model; so it may be
+    ended at any time, and goes on from the last checkpoint.
+    """
     import datasets
-    from transformers import AutoTokenizer, PrinterCallback, set_seed
+    from transformers import PrinterCallback, set_seed
 
     _be_quiet()
     set_seed(training.seed)
-    text = Text(AutoTokenizer.from_pretrained(training.model), ThinkFormat.named(training.thinking))
+    text = Text.of(training.model, training.thinking)
     trainer = _trainer(training, text, work, datasets.load_from_disk(str(work.data)))
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_reporting(report))
+    trainer.add_callback(reporting(report, trainer))
+    trainer.add_callback(stopping(is_stopped))
     last = work.last_checkpoint()
-    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    if last is not None and _is_at_the_end(last):
+        trainer._load_from_checkpoint(str(last))  # `train` would do one step more (transformers 5.19)
+    else:
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+        if trainer.state.global_step < trainer.state.max_steps:
+            return
     model = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.is_world_process_zero():
         whole = model.merge_and_unload() if training.options.lora else model
@@ -91,6 +128,7 @@ def _be_quiet() -> None:
     transformers.logging.set_verbosity_error()
     # TRL writes each completion that has no reward to its log, whole; their share is a figure.
     getLogger("trl").setLevel(ERROR)
+    getLogger("vllm").setLevel(ERROR)  # which TRL imports
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     # It names the vLLM versions that it was tested with when it is imported, five times.
     warnings.filterwarnings("ignore", message="TRL currently supports vLLM", category=UserWarning)
@@ -134,8 +172,8 @@ def _arguments(training: Training, work: Work) -> dict[str, Any]:
     """The arguments that all of TRL's configurations share."""
     import torch
 
-    options, workers = training.options, _workers()
-    per_device = min(options.per_device, max(1, options.batch // workers))
+    options = training.options
+    per_device, accumulated = options.shared(_workers())
     schedule: dict[str, Any] = {"lr_scheduler_type": "constant_with_warmup"}
     if options.schedule == "cosine":
         schedule = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": options.end}}
@@ -151,7 +189,7 @@ def _arguments(training: Training, work: Work) -> dict[str, Any]:
         "weight_decay": options.weight_decay,
         "max_grad_norm": options.clip,
         "per_device_train_batch_size": per_device,
-        "gradient_accumulation_steps": max(1, options.batch // (per_device * workers)),
+        "gradient_accumulation_steps": accumulated,
         "num_train_epochs": options.epochs,
         "max_steps": options.steps or -1,
         "logging_steps": options.log_every,
@@ -220,20 +258,6 @@ def _lora(training: Training) -> Any:
     alpha = 2 * options.lora if options.lora_alpha is None else options.lora_alpha
     task = "SEQ_CLS" if training.method == "reward" else "CAUSAL_LM"
     return LoraConfig(r=options.lora, lora_alpha=alpha, target_modules="all-linear", task_type=task)
-
-
-def _reporting(report: Report) -> Any:
-    from transformers import TrainerCallback
-
-    class Reporting(TrainerCallback):  # type: ignore[misc]
-        """Passes on what the trainer logs."""
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-            if state.is_world_process_zero:
-                figures = {name: float(value) for name, value in (logs or {}).items() if isinstance(value, int | float)}
-                report(state.global_step, state.max_steps, figures)
-
-    return Reporting()
 
 
 def _write(model: Any, tokenizer: Any, base: str, work: Work) -> None:

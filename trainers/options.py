@@ -32,7 +32,7 @@ class Options:
     """How the learning rate falls after the warm-up: to `end` of its peak (`constant`: not at all)."""
     end: float = 0.1
     warmup: float = 0.03
-    """Share of the steps in which the learning rate rises to its peak."""
+    """Share of the steps in which the learning rate rises to its peak; from 1, so many steps."""
     weight_decay: float = 0.0
     clip: float = 1.0
     """Greatest norm of the gradient."""
@@ -59,8 +59,17 @@ class Options:
             value, least = getattr(self, one.name), self.least.get(one.name)
             if value is not None and least is not None and value < least:
                 raise InputError(f"{one.name}: must be at least {least:g}, got {value:g}")
-        if self.batch % self.per_device and self.batch > self.per_device:
-            raise InputError(f"batch: {self.batch} is no multiple of per_device ({self.per_device})")
+
+    def shared(self, workers: int) -> tuple[int, int]:
+        """Rows that each of so many devices holds at once, and how many such batches make a step.
+
+        Raises InputError where the batch cannot be shared evenly: it would be another one.
+        """
+        held = min(self.per_device, max(1, self.batch // workers))
+        if self.batch % (held * workers):
+            of = f"per_device ({held})" if workers == 1 else f"workers x per_device ({workers} x {held})"
+            raise InputError(f"batch: {self.batch} is no multiple of {of}")
+        return held, self.batch // (held * workers)
 
 
 @dataclass(frozen=True, kw_only=True)

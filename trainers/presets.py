@@ -18,49 +18,68 @@ R1_DISTILL_RATES = ((2e9, 1e-4), (7.5e9, 8e-5), (9e9, 5e-5), (20e9, 7e-5), (40e9
 LORA = 10.0
 """Low-rank adapters take ten times the rate of full training ("LoRA without regret", Thinking Machines, 2025)."""
 
+_LONG: Mapping[str, Any] = {"max_length": 32_768, "per_device": 1, "gradient_checkpointing": True}
+"""Rows of so many tokens go through a GPU one by one, as in s1's and Sky-T1's scripts."""
+_R1_RL: Mapping[str, Any] = {
+    **_LONG,
+    "learning_rate": 3e-6, "beta": 0.001, "temperature": 1.0, "samples": 16, "batch": 512, "max_tokens": 32_768,
+    "reference_every": 400, "loss": "grpo", "schedule": "constant", "warmup": 0,
+}  # fmt: skip
+"""DeepSeek-R1's reinforcement learning (Nature 645, 633-638, "Training details"): 32 questions with 16 samples a step.
+It draws the samples of 16 steps at once; here each step draws its own."""
+
 PRESETS: Mapping[str, tuple[Method, Mapping[str, Any]]] = {
-    # DeepSeek-R1's distillation: 2 to 3 epochs, cosine to a tenth, context 32,768, batch 64; the rate by size.
-    "r1_distill": ("sft", {"epochs": 2, "batch": 64, "schedule": "cosine", "end": 0.1, "max_length": 32_768}),
-    # DeepSeek-R1-Zero: 32 questions with 16 samples a step, reference replaced every 400 steps (length 65,536 later).
-    "r1_zero": (
-        "grpo",
+    # DeepSeek-R1-Zero, 10,400 steps; from step 8,200 samples have up to 65,536 tokens.
+    "r1_zero": ("grpo", _R1_RL),
+    # DeepSeek-R1's first: the share of words in the target language is added, and the ratio clipped at 10.
+    "r1": ("grpo", {**_R1_RL, "epsilon": 10.0, "rewards": {"language": 1.0}}),
+    # Its second, as the first but for temperature 0.7: 1,700 steps, of which the last 400 have preference rewards too
+    # (`rewards: {language: 1, preference: 1}` in a stage of its own).
+    "r1_final": ("grpo", {**_R1_RL, "epsilon": 10.0, "temperature": 0.7, "rewards": {"language": 1.0}}),
+    # Its supervised fine-tuning, of the cold start and of the 800k traces (arXiv 2501.12948v2, B.4.2): 2 to 3 epochs of
+    # DeepSeek-V3-Base, 5e-5 to 5e-6.
+    "r1_sft": (
+        "sft",
         {
-            "learning_rate": 3e-6, "beta": 0.001, "temperature": 1.0, "samples": 16, "batch": 512, "max_tokens": 32_768,
-            "reference_every": 400, "loss": "grpo", "schedule": "constant", "warmup": 0,
+            **_LONG, "learning_rate": 5e-5, "epochs": 2, "batch": 128, "schedule": "cosine", "end": 0.1,
         },
     ),
-    # DeepSeek-R1's first reinforcement learning: as R1-Zero's, and the share of words in the target language is added.
-    "r1": (
-        "grpo",
-        {
-            "learning_rate": 3e-6, "beta": 0.001, "temperature": 1.0, "samples": 16, "batch": 512, "max_tokens": 32_768,
-            "reference_every": 400, "loss": "grpo", "schedule": "constant", "warmup": 0,
-            "rewards": {"language": 1.0},
-        },
-    ),
-    # DeepSeek-R1's second: 1,700 steps at temperature 0.7.
-    "r1_final": (
-        "grpo",
-        {
-            "learning_rate": 3e-6, "beta": 0.001, "temperature": 0.7, "samples": 16, "batch": 512, "max_tokens": 32_768,
-            "reference_every": 400, "loss": "grpo", "schedule": "constant", "warmup": 0, "steps": 1700,
-            "rewards": {"language": 1.0},
-        },
-    ),
-    # s1 (arXiv 2501.19393, appendix D): 1,000 traces, 5 epochs of batch 16, 1e-5, cosine to 0.
+    # Its reward model of helpfulness (the same, "Reward design"): one epoch of 66,000 pairs.
+    "r1_reward": ("reward", {**_LONG, "learning_rate": 6e-6, "epochs": 1, "batch": 256, "max_length": 8192}),
+    # Its distillates (the same, B.4.3): 2 to 3 epochs of the 800k traces, the rate by size.
+    "r1_distill": ("sft", {**_LONG, "epochs": 2, "batch": 64, "schedule": "cosine", "end": 0.1}),
+    # s1 (arXiv 2501.19393, appendix D; simplescaling/s1, train/sft_multinode.sh): 1,000 traces, 5 epochs, to 0.
     "s1": (
         "sft",
         {
-            "learning_rate": 1e-5, "epochs": 5, "batch": 16, "schedule": "cosine", "end": 0.0, "warmup": 0.05,
+            **_LONG, "learning_rate": 1e-5, "epochs": 5, "batch": 16, "schedule": "cosine", "end": 0.0, "warmup": 0.05,
             "weight_decay": 1e-4,
         },
     ),
-    # Sky-T1-32B (NovaSky, 2025-01): 3 epochs of batch 96, 1e-5.
-    "sky_t1": ("sft", {"learning_rate": 1e-5, "epochs": 3, "batch": 96, "max_length": 16_384}),
-    # TinyZero (Jiayi-Pan/TinyZero, scripts/train_tiny_zero.sh): 256 prompts a step, KL .001, 1,024 tokens.
+    # Sky-T1-32B-Preview (NovaSky, 2025-01; NovaSky-AI/SkyThought, train/LLaMA-Factory, qwen2_full_sft_32B.yaml): 3
+    # epochs of batch 96 (8 GPUs x 12), 1e-5 to 0 after a tenth of the steps.
+    "sky_t1": (
+        "sft",
+        {
+            **_LONG, "learning_rate": 1e-5, "epochs": 3, "batch": 96, "schedule": "cosine", "end": 0.0, "warmup": 0.1,
+            "max_length": 16_384,
+        },
+    ),
+    # STaR (arXiv 2203.14465; ezelikman/STaR, configs/qa_base.json, iteration_train.py): 40 steps in the first round, a
+    # fifth more in each, 100 steps of warm-up; its batch of 8 packed rows of 1,536 tokens has about 80 traces.
+    "star": (
+        "sft",
+        {"learning_rate": 1e-6, "steps": 40, "batch": 80, "per_device": 10, "schedule": "constant", "warmup": 100},
+    ),
+    # TinyZero (Jiayi-Pan/TinyZero): countdown, 1,024 tokens, .1 for the form and 1 for the right answer. Its first
+    # script is PPO with a critic, 256 prompts a step; these are of its train_tiny_zero_a100_grpo.sh: 128 prompts, each
+    # with 5 samples.
     "tiny_zero": (
         "grpo",
-        {"learning_rate": 1e-6, "beta": 0.001, "samples": 8, "batch": 2048, "max_tokens": 1024, "loss": "grpo"},
+        {
+            "learning_rate": 1e-6, "beta": 0.001, "samples": 5, "batch": 640, "per_device": 5, "max_tokens": 1024,
+            "loss": "grpo", "schedule": "constant", "warmup": 0, "rewards": {"accuracy": 0.9, "format": 0.1},
+        },
     ),
 }  # fmt: skip
 

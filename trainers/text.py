@@ -23,6 +23,20 @@ class Text:
     tokenizer: Any
     thinking: ThinkFormat
 
+    @classmethod
+    def of(cls, model: str, thinking: str) -> Text:
+        """For a model, as transformers takes it. Raises InputError where it lacks a tokenizer or template."""
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(model)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"train.model: transformers finds no tokenizer in {model}: {reason}") from error
+        text = cls(tokenizer, ThinkFormat.named(thinking))
+        text.prompt("?")
+        return text
+
     def request(self, question: str) -> Request:
         """What an engine would be asked, without worked examples."""
         return Request("", self.thinking.render(question), Sampling(), prefill=self.thinking.prefill)
@@ -46,8 +60,8 @@ class Text:
     def completion(self, prompt: str, reasoning: str, answer: str) -> str:
         """What the model is to write after `prompt`, with the end of its turn."""
         text = self.thinking.markup.join(reasoning, answer)
-        if prompt.rstrip().endswith(OPENING.strip()):
-            text = text.removeprefix(OPENING)
+        if _is_open(prompt):
+            text = text.removeprefix(OPENING if prompt[-1].isspace() else OPENING.strip())
         return text + self.end
 
     @cached_property
@@ -58,8 +72,8 @@ class Text:
             return last
         probe = "\u2038"  # a caret: nothing that a template writes itself
         turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": probe}]
-        after = self.tokenizer.apply_chat_template(turns, tokenize=False).rpartition(probe)[2].strip()
-        return after or last
+        _, found, after = self.tokenizer.apply_chat_template(turns, tokenize=False).rpartition(probe)
+        return after.strip() if found and after.strip() else last
 
     def ids(self, question: str, reasoning: str, answer: str) -> tuple[list[int], list[int]]:
         """Prompt and completion as tokens."""
@@ -73,4 +87,8 @@ class Text:
     @property
     def prefill(self) -> str:
         """What opens the model's turn and so is in no completion."""
-        return OPENING if self.prompt("?").rstrip().endswith(OPENING.strip()) else ""
+        return OPENING if _is_open(self.prompt("?")) else ""
+
+
+def _is_open(prompt: str) -> bool:
+    return prompt.rstrip().endswith(OPENING.strip())

@@ -72,6 +72,7 @@ def test_an_export_made_anew_is_not_loaded_from_the_cache_of_the_old_one(
     [
         (("run", "nope"), 2, "no such recipe file: nope"),
         (("run",), 2, "Missing argument 'recipe'"),
+        (("run", "demo", "--full"), 2, "demo.yaml has no stages, and no second size; leave it out"),
         (("rnu",), 2, "No such command"),
         (("sql", "DELETE FROM traces"), 2, "sql: only SELECT"),
         (("sql", "SELECT nope FROM traces"), 2, "nope"),

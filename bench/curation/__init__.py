@@ -1,0 +1,1 @@
+"""What `bench/loop.py` trains from."""
