@@ -136,7 +136,9 @@ def test_what_the_folder_of_a_model_says(tmp_path: Path) -> None:
 def test_questions_that_were_only_asked_count_too(tmp_path: Path, corpus: Corpus) -> None:
     lines = [json.dumps({"id": "1", "text": text}) for text in ("What is 1 + 1?", QUESTION.upper())]
     (tmp_path / "questions-1.jsonl").write_text("\n".join(lines))
-    (tmp_path / "tracemill.json").write_text(json.dumps({"trained_on": [{"questions": "questions-1.jsonl", "rows": 2}]}))
+    (tmp_path / "tracemill.json").write_text(
+        json.dumps({"trained_on": [{"questions": "questions-1.jsonl", "rows": 2}]})
+    )
     data = data_of(GenerateSection(engine="transformers", model=str(tmp_path)))
     (found,) = overlaps(corpus, [GSM, asked("What is 1 + 2?")], data)
     assert (found.data, set(found.prompts)) == ("questions-1.jsonl", {"q"})
