@@ -15,11 +15,9 @@ FORGETS = 0.6
 def chain(a: int, b: int, forgets: bool) -> str:
     """Units, then tens with the carry, if it is not forgotten; then the answer."""
     units = a % 10 + b % 10
-    lines = [f"{a % 10}+{b % 10}={units}" + (" carry" if units > 9 else "")]
-    carry = units > 9 and not forgets
+    carry = int(units > 9 and not forgets)
     tens = a // 10 + b // 10 + carry
-    lines.append(f"{a // 10}+{b // 10}{'+1' if carry else ''}={tens}")
-    return "<think>\n" + "\n".join(lines) + f"\n</think>\n\n{tens * 10 + units % 10}"
+    return f"<think>\n{a % 10}+{b % 10}={units}\n{a // 10}+{b // 10}+{carry}={tens}\n</think>\n\n{tens * 10 + units % 10}"
 
 
 def write(folder: Path, seed: int) -> None:
