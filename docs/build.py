@@ -94,6 +94,8 @@ def _keys(section: type[BaseModel]) -> Page:
             .replace("tracemill.pipelines.stages.", "")
         )
         kind = kind.removeprefix("<class '").removesuffix("'>")
+        if "FieldInfo" in kind:  # a list of one of several sections
+            kind = "list of sources, as in a recipe" if section is not recipe.Recipe else "list of sources"
         yield f"- `{name}` ({kind}, {default})" + (f": {field.description}" if field.description else "")
 
 
@@ -179,7 +181,11 @@ def _options(kind: type) -> Page:
     (body,) = (node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef))
     under = [*body[1:], None]
     for node, after in zip(body, under, strict=True):
-        if not isinstance(node, ast.AnnAssign) or (name := ast.unparse(node.target)) in GIVEN:
+        if (
+            not isinstance(node, ast.AnnAssign)
+            or "ClassVar" in ast.unparse(node.annotation)
+            or (name := ast.unparse(node.target)) in GIVEN
+        ):
             continue
         text = ""
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):

@@ -17,7 +17,9 @@ def chain(a: int, b: int, forgets: bool) -> str:
     units = a % 10 + b % 10
     carry = int(units > 9 and not forgets)
     tens = a // 10 + b // 10 + carry
-    return f"<think>\n{a % 10}+{b % 10}={units}\n{a // 10}+{b // 10}+{carry}={tens}\n</think>\n\n{tens * 10 + units % 10}"
+    return (
+        f"<think>\n{a % 10}+{b % 10}={units}\n{a // 10}+{b // 10}+{carry}={tens}\n</think>\n\n{tens * 10 + units % 10}"
+    )
 
 
 def write(folder: Path, seed: int) -> None:

@@ -136,11 +136,16 @@ def remembers_its_data(section: dict[str, object], one: Made, made: dict[str, Ma
     data = section.get("data", [])
     assert isinstance(data, Sequence)
     named = [made[of if isinstance(of, str) else of["of"]].dataset for of in data]
-    assert [f"{each['dataset']}@{each['version']}" for each in card["data"]] == named  # type: ignore[attr-defined]
+    assert isinstance(card["data"], list)
+    assert [f"{each['dataset']}@{each['version']}" for each in card["data"] if "dataset" in each] == named
+    asked = [each for each in card["data"] if "questions" in each]
+    assert len(asked) == ("prompts" in section)
+    for each in asked:  # what it was asked stands in no data set, so it lies beside the model
+        assert one.model is not None
+        assert len((Path(one.model) / each["questions"]).read_text().splitlines()) == each["rows"]
     assert card["base"] == base.model
     before = [] if base.kind == "scratch" else card_of(base)["trained_on"]
     assert isinstance(before, list)
-    assert isinstance(card["data"], list)
     assert card["trained_on"] == [*before, *(each for each in card["data"] if each not in before)]
 
 

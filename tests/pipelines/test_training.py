@@ -232,4 +232,4 @@ def test_grpo_asks_prompts_of_its_own_and_leaves_out_those_held_out(here: Settin
     assert 0 < len(plan.prompts) < 30
     assert not {prompt.id for prompt in plan.prompts} & {prompt.id for prompt in held.prompts}
     assert plan.parts == ()
-    assert plan.data == []
+    assert plan.data == [{"questions": f"questions-{plan.run_id[:8]}.jsonl", "rows": len(plan.prompts)}]

@@ -17,7 +17,8 @@ from tracemill.core.errors import SetupError
 from tracemill.verifiers.sandbox import Ending, Limits, Sandbox
 
 PARENT = """
-import sys, threading
+import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it runs in the background
 from tracemill.verifiers.sandbox import Limits, Sandbox
 sandbox = Sandbox(int(sys.argv[1]), zygotes=3, readable=["/nothing/" + sys.argv[2]])
 def busy():
