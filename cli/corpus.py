@@ -39,7 +39,10 @@ def settings_with(corpus: str | None) -> Settings:
 
 def sql(
     select: Annotated[
-        str, typer.Argument(help="one SELECT over prompts, traces, verdicts, drops, datasets, audits, anatomy, metrics")
+        str,
+        typer.Argument(
+            help="one SELECT over prompts, traces, verdicts, metrics, evaluations, … (docs/reference/tables.md)"
+        ),
     ],
     corpus: CorpusOption = None,
     output: Annotated[Literal["table", "jsonl", "csv"], typer.Option("--format", help="table, jsonl or csv")] = "table",

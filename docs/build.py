@@ -99,6 +99,12 @@ def _keys(section: type[BaseModel]) -> Page:
         yield f"- `{name}` ({kind}, {default})" + (f": {field.description}" if field.description else "")
 
 
+def _sections(sections: dict[str, type[BaseModel]]) -> Page:
+    for title, section in sections.items():
+        yield f"\n## {title}\n\n{inspect.getdoc(section) or ''}\n"
+        yield from _keys(section)
+
+
 def recipe_keys() -> Page:
     yield "# The recipe\n\nA YAML file; unknown keys are refused. Shipped ones are in `pipelines/recipes/`."
     sections: dict[str, type[BaseModel]] = {
@@ -120,9 +126,7 @@ def recipe_keys() -> Page:
         "filters": recipe.FilterSection,
         "select": recipe.SelectSection,
     }
-    for title, section in sections.items():
-        yield f"\n## {title}\n\n{(section.__doc__ or '').strip()}\n"
-        yield from _keys(section)
+    yield from _sections(sections)
     for title, kind in OPTIONS.items():
         yield f"\n## {title}\n"
         yield from _options(kind)
@@ -140,9 +144,7 @@ def training() -> Page:
         "stages": stages.StageSection,
         "stages, scratch": stages.ScratchSection,
     }
-    for title, section in sections.items():
-        yield f"\n## {title}\n\n{(section.__doc__ or '').strip()}\n"
-        yield from _keys(section)
+    yield from _sections(sections)
     kinds: dict[str, type] = {
         "options of every method": training_options.Options,
         **{f"train.method.{name}": kind for name, kind in training_options.KINDS.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,7 +46,8 @@ def admitted(recipe: Recipe, settings: Settings) -> Recipe:
                 raise InputError(f"verify.options.{name}.{option}: not over REST; it is this machine's to choose")
     return recipe.model_copy(
         update={
-            "prompts": tuple(_source(one, at, settings.prompts) for at, one in enumerate(recipe.prompts)),
+            "prompts": _sources(recipe.prompts, "prompts", settings.prompts),
+            "hold_out": _sources(recipe.hold_out, "hold_out", settings.prompts),
             "generate": generate.model_copy(update={"mix": mix}),
             "filters": tuple(_filter(one, at, settings.prompts) for at, one in enumerate(recipe.filters)),
             "judge": None if recipe.judge is None else _engine(recipe.judge, "judge", settings),
@@ -53,11 +55,14 @@ def admitted(recipe: Recipe, settings: Settings) -> Recipe:
     )
 
 
-def _source(source: Source, at: int, folder: Path) -> Source:
-    """With its file inside `folder`."""
-    if not isinstance(source, FileSource | RecordingSource):
-        return source
-    return source.model_copy(update={"path": _inside(folder, source.path, f"prompts[{at}].path")})
+def _sources(sources: Sequence[Source], where: str, folder: Path) -> tuple[Source, ...]:
+    """With their files inside `folder`."""
+    return tuple(
+        source.model_copy(update={"path": _inside(folder, source.path, f"{where}[{at}].path")})
+        if isinstance(source, FileSource | RecordingSource)
+        else source
+        for at, source in enumerate(sources)
+    )
 
 
 def _filter(section: FilterSection, at: int, folder: Path) -> FilterSection:

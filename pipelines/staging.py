@@ -74,28 +74,31 @@ class _Stages:
     made: dict[str, Made]
 
     def run(self, stage: StageSection) -> Made:
-        plan, store = self._queued(recipe_of(self.pipeline, stage, self.made))
-        result = self.doing.job(plan, store)
+        plan = self._planned(recipe_of(self.pipeline, stage, self.made))
+        result = self._run(plan)
         if not result.dataset.rows:
             raise TracemillError(f"stages.{stage.name}: no trace was kept; see tracemill jobs show {plan.recipe.name}")
         name = f"{result.dataset.name}@{result.dataset.version}"
         return Made(stage.name, "run", dataset=name, told=f"{name}: {result.dataset.rows:,} traces")
 
     def evaluate(self, stage: StageSection) -> Made:
-        plan, store = self._queued(evaluation_recipe(recipe_of(self.pipeline, stage, self.made)))
+        plan = self._planned(evaluation_recipe(recipe_of(self.pipeline, stage, self.made)))
         corpus = Corpus.open(self.settings.corpus)
         seen = checked(plan, corpus)
-        self.doing.job(plan, store)
+        self._run(plan)
         found = assess(plan, corpus, seen)
         return Made(stage.name, "evaluate", evaluation=found, told=found.line())
 
-    def _queued(self, recipe: Recipe) -> tuple[Plan, JobStore]:
-        """The job of a stage, which is then this process's to run."""
+    def _planned(self, recipe: Recipe) -> Plan:
         plan = make_plan(from_anywhere(recipe))
         check_model(plan, self.settings)
+        return plan
+
+    def _run(self, plan: Plan) -> Result:
+        """Queue the job of a stage, and run it."""
         store = JobStore(self.settings.jobs_url)
         orders.submit(plan.job_id, plan.recipe, "command", self.settings, store)
-        return plan, store
+        return self.doing.job(plan, store)
 
     def train(self, stage: StageSection) -> Made:
         corpus = Corpus.open(self.settings.corpus)

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from tracemill.core.errors import nearest
 from tracemill.pipelines.generate_section import known_format
-from tracemill.pipelines.recipe import Source, VerifySection
+from tracemill.pipelines.recipe import Source
 from tracemill.pipelines.section import Section, short_form
 from tracemill.trainers.options import KINDS, Method
 
@@ -55,8 +55,7 @@ class MethodSection(Section):
 
 
 class ClusterSection(Section):
-    """Training on several processes by Ray Train, on one machine or many; no part of a training's identity but for
-    `workers`."""
+    """Training on several processes by Ray Train, on one machine or many. Only `workers` makes it another training."""
 
     workers: int = Field(gt=0, description="processes, each with a device")
     gpus: float = Field(0, ge=0, description="GPUs of each; 0 trains on CPUs (gloo), else nccl")
@@ -76,7 +75,9 @@ class TrainSection(Section):
     hold_out: tuple[Annotated[Source, Field(discriminator="source")], ...] = Field(
         (), description="questions that are left out, for evaluation"
     )
-    verify: VerifySection = Field(VerifySection(), description="options of the verifiers that reward")
+    verify: dict[str, dict[str, Any]] = Field(
+        {}, description="options of the verifiers that reward, by their names: `{math: {…}}`"
+    )
     thinking: str = Field("r1", description="think format that the model is asked in and learns")
     seed: int = Field(0, description="seed of the order of rows and of sampling")
     cluster: ClusterSection | None = Field(None, description="train on Ray; unset: in one process here")
@@ -92,6 +93,8 @@ class TrainSection(Section):
             raise PydanticCustomError("data", "name what it is trained on: data, or prompts (for grpo)")
         if self.prompts and self.method.name != "grpo":
             raise PydanticCustomError("prompts", f"{self.method.name} is trained on data, not on prompts")
+        if self.verify and self.method.name != "grpo":
+            raise PydanticCustomError("verify", f"verify: no verifier judges in {self.method.name}; leave it out")
         if self.hold_out and not self.prompts:
             raise PydanticCustomError("hold_out", "goes with prompts; data keeps out what its own recipe held out")
         if self.method.name in ("dpo", "reward") and any(one.take != "kept" for one in self.data):

@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from tracemill.core import plugins
 from tracemill.core.errors import CorpusError, InputError, Locked, Stopped
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.settings import Settings
@@ -27,7 +28,7 @@ from tracemill.factory.models import resolve
 from tracemill.factory.weights import fingerprint
 from tracemill.pipelines import training_data
 from tracemill.pipelines.plan import make_plan
-from tracemill.pipelines.recipe import Recipe
+from tracemill.pipelines.recipe import Recipe, VerifySection
 from tracemill.pipelines.train_section import TrainSection
 from tracemill.pipelines.training_data import Part
 from tracemill.pipelines.training_log import TrainingLog
@@ -121,16 +122,16 @@ def plan_training(name: str, section: TrainSection, settings: Settings, corpus: 
         options.shared(workers)
     except InputError as error:
         raise InputError(f"{where}.{error}") from error
+    for verifier, given in section.verify.items():
+        plugins.get("verifiers", verifier, given, where=f"train.verify.{verifier}")
     told = {
         "name": name, "method": section.method.name, "options": _plain(options), "thinking": section.thinking,
         "seed": section.seed, "model": fingerprint(model) or model, "data": [part.digest for part in parts],
-        "prompts": sorted(prompt.id for prompt in prompts), "verify": section.verify.model_dump(mode="json"),
-        "workers": workers,
+        "prompts": sorted(prompt.id for prompt in prompts), "verify": section.verify,
+        "workers": workers, "preference": fingerprint(getattr(options, "preference", None) or ""),
     }  # fmt: skip
     run_id = content_id("training", canonical_json(told))
-    training = Training(
-        run_id, section.method.name, model, section.thinking, options, section.seed, section.verify.options
-    )
+    training = Training(run_id, section.method.name, model, section.thinking, options, section.seed, section.verify)
     return Plan(name, section, training, parts, prompts, settings.models / f"{name}-{run_id[:8]}")
 
 
@@ -143,7 +144,9 @@ def _prompts(section: TrainSection) -> tuple[Prompt, ...]:
     """The questions of the section's sources, checked as those of a job are."""
     if not section.prompts:
         return ()
-    recipe = Recipe(name="prompts", prompts=section.prompts, hold_out=section.hold_out, verify=section.verify)
+    recipe = Recipe(
+        name="prompts", prompts=section.prompts, hold_out=section.hold_out, verify=VerifySection(options=section.verify)
+    )
     return tuple(make_plan(recipe).tasks.prompts())
 
 

@@ -112,8 +112,9 @@ async def test_figures_come_from_the_engine_and_its_prefix_cache_works(engine: P
 
 
 async def test_a_cancelled_request_is_aborted_in_vllm(engine: Pool) -> None:
-    running = asyncio.create_task(engine.complete(request("cancelled", "Count for ever.", max_tokens=900)))
-    await until(lambda: engine.figures().replicas[0].running == 1)
+    long = [request(f"cancelled-{k}", "Count for ever.", max_tokens=900) for k in range(64)]
+    running = asyncio.gather(*(engine.complete(one) for one in long))
+    await until(lambda: engine.figures().replicas[0].running > 1)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

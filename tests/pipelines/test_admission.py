@@ -61,6 +61,17 @@ def sifted_by(name: str, **options: Any) -> Recipe:
     )
 
 
+@pytest.mark.parametrize("field", ["prompts", "hold_out"])
+def test_questions_are_read_from_one_folder(field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEMILL_PROMPTS", str(tmp_path))
+    made = {"name": "x", "prompts": [{"source": "reasoning_gym", "task": "gcd", "count": 1}]}
+    inside = recipes.parse(made | {field: [{"source": "jsonl", "path": "a.jsonl"}]})
+    assert getattr(admitted(inside, settings()), field)[0].path == tmp_path.resolve() / "a.jsonl"
+    outside = recipes.parse(made | {field: [{"source": "jsonl", "path": "/etc/passwd"}]})
+    with pytest.raises(InputError, match=rf"^{field}\[0\]\.path: /etc/passwd is not in .* \(TRACEMILL_PROMPTS\)"):
+        admitted(outside, settings())
+
+
 @pytest.mark.parametrize(("name", "option"), [("contamination", "against"), ("safety", "word_lists")])
 def test_filters_read_files_of_one_folder(
     name: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,16 @@ def test_repeated_prompts_are_merged_and_counted(tmp_path: Path) -> None:
     assert (plan.merged, plan.samples) == (1, 16)
 
 
+def test_questions_that_are_held_out_are_not_asked(tmp_path: Path) -> None:
+    source = rows(tmp_path / "a.jsonl", ("What is 1+1?", "2"), ("what is\n1+1?", "2"), ("2+2", "4"))
+    held = rows(tmp_path / "held.jsonl", ("What  is 1+1?", "another reference"))
+    plan = make_plan(made(source, hold_out=[held]))
+    assert [task.prompt.text for task in plan.tasks] == ["2+2"]
+    assert (plan.held_out, plan.merged) == (2, 0)
+    with pytest.raises(InputError, match=r"^hold_out: it holds out all 3 prompts of the recipe"):
+        make_plan(made(source, hold_out=[source]))
+
+
 def test_limit_takes_the_first_rows(tmp_path: Path) -> None:
     source = {**rows(tmp_path / "a.jsonl", ("1+1", "2"), ("2+2", "4")), "limit": 1}
     assert [task.prompt.text for task in make_plan(made(source)).tasks] == ["1+1"]

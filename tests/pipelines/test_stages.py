@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,11 @@ import pytest
 from tracemill.core.errors import InputError
 from tracemill.core.settings import Settings
 from tracemill.pipelines import recipe as recipes
+from tracemill.pipelines.jobs import JobStore
+from tracemill.pipelines.plan import Plan
+from tracemill.pipelines.runner import Result
+from tracemill.pipelines.runner import Watch as JobWatch
+from tracemill.pipelines.running import run_stored
 from tracemill.pipelines.stages import (
     Made,
     StageSection,
@@ -152,3 +159,25 @@ def test_full_size_replaces_fields_and_stages_and_leaves_some_out() -> None:
 def test_a_full_size_that_makes_no_pipeline_is_refused(full: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         at_full_size(pipeline(LETTERS, TEACH, LEARN, full=full))
+
+
+def test_an_evaluation_that_is_refused_leaves_no_job(tmp_path: Path) -> None:
+    here = Settings(
+        corpus=tmp_path / "corpus", jobs_url=f"sqlite:///{tmp_path}/jobs.db", models=tmp_path / "models",
+        cache=tmp_path / "cache",
+    )  # fmt: skip
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    card = {"trained_on": [{"dataset": "toy-teach", "version": 1}]}
+    (tmp_path / "model" / "tracemill.json").write_text(json.dumps(card))
+    ask = {"engine": "transformers", "model": str(tmp_path / "model")}
+    toy = pipeline(TEACH, {"name": "judge", "evaluate": {"prompts": [SUMS], "generate": ask}})
+
+    def job(plan: Plan, store: JobStore) -> Result:
+        ending = asyncio.run(run_stored(plan, here, JobWatch(), store, "command"))
+        assert ending.result is not None
+        return ending.result
+
+    with pytest.raises(InputError, match=r"^evaluation: the model was trained on \d of the 4 prompts"):
+        run_stages(toy, here, Doing(job, lambda: nullcontext(Watch())))
+    assert [one.name for one in JobStore(here.jobs_url).list()] == ["toy-teach"]
