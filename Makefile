@@ -27,9 +27,9 @@ $(DEV): $(STAMP) requirements/dev.txt
 demo: $(STAMP)
 	@BIN=$(BIN) bash recipes/demo.sh
 
-# The proof that curation matters: a small model trained on what came out of the factory.
+# The proof that curation matters: a small model trained on what came out of the factory; SIZE=135m takes an hour a seed.
 loop: $(STAMP)
-	@$(BIN)/python bench/loop.py
+	@$(BIN)/python bench/loop.py --size $(or $(SIZE),small)
 
 test: $(DEV)
 	@$(BIN)/tracemill model fetch smollm2-135m

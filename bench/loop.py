@@ -1,10 +1,12 @@
-"""Does curation matter? The same model trained on all that a teacher wrote, and on what a verifier kept of it.
+"""Does curation matter? The same model trained on all that was written, and on what a verifier kept of it.
 
-    python bench/loop.py [--seeds 1,2,3] [--out FOLDER] [--quick]
+    python bench/loop.py [--size small|135m] [--seeds 1,2,3] [--out FOLDER] [--quick]
 
-`make loop` runs it: a shipped pipeline of stages (recipes/loop.yaml) with several seeds. Ends with a table, a picture,
-and one line of JSON: the mean held-out accuracy of each model, 0 to 1. Fails where curation is worth less than it
-should be. What is done already is not done again. `--quick` takes one seed.
+`make loop` runs it: a shipped pipeline of stages with several seeds. `small` (recipes/loop.yaml): a Llama from scratch
+and a careless teacher, minutes. `135m` (recipes/loop_135m.yaml): SmolLM2-135M teaches itself in two rounds, most of an
+hour a seed. Ends with a table, what it cost, a picture, and one line of JSON: the mean held-out accuracy of each model,
+0 to 1. Fails where curation is worth less than it should be. What is done already is not done again. `--quick` takes
+one seed of the small size.
 """
 
 from __future__ import annotations
@@ -13,34 +15,48 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from curation import teacher
+from curation.results import Scores, Spent, costs, mean, picture, scores_of, spent_on, table
 from rich.console import Console
-from rich.table import Table
 
 from tracemill.cli.run import run_pipeline
 from tracemill.core.settings import settings
-from tracemill.pipelines.evaluation import Evaluation, Figure
 from tracemill.pipelines.recipe import SHIPPED, parsed
 from tracemill.pipelines.stages import StagesRecipe
 
-Scores = Mapping[str, Figure]
-"""pass@1 on held-out questions, by the name of the stage that evaluates."""
 APART = 100_000
 """Between the seeds of two runs: question i of reasoning-gym's seed s is that of seed s + i."""
-LEAST = {"curated": 0.95, "grpo": 0.90}
-LEAST_GAIN = 0.20
-"""What curation and reinforcement learning come to at least, and how far curated is over all."""
 
 
-def pipeline_of(seed: int, folder: Path) -> StagesRecipe:
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is run, and what it has to come to."""
+
+    recipe: str
+    prepare: Callable[[Path, int], None]
+    """Writes the files that the recipe reads."""
+    least: Mapping[str, float]
+    """Least accuracy of each model."""
+    least_gain: float
+    """Of curated over uncurated."""
+
+
+SIZES = {
+    "small": Size("loop.yaml", teacher.write, {"curated": 0.95, "grpo": 0.90}, 0.20),
+    "135m": Size("loop_135m.yaml", lambda folder, seed: None, {"curated": 0.25}, 0.10),
+}
+
+
+def pipeline_of(size: Size, seed: int, folder: Path) -> StagesRecipe:
     """The shipped pipeline with another seed in every place that has one, and its files in `folder`."""
-    data = yaml.safe_load((SHIPPED / "loop.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load((SHIPPED / size.recipe).read_text(encoding="utf-8"))
     seeded = _seeded(data, seed, folder)
-    return parsed({**seeded, "name": f"{data['name']}-{seed}"}, StagesRecipe, "loop.yaml")
+    return parsed({**seeded, "name": f"{data['name']}-{seed}"}, StagesRecipe, size.recipe)
 
 
 def _seeded(data: Any, seed: int, folder: Path) -> Any:
@@ -55,64 +71,13 @@ def _seeded(data: Any, seed: int, folder: Path) -> Any:
     return {key: own[key](value) if key in own else _seeded(value, seed, folder) for key, value in data.items()}
 
 
-def scores(seed: int, out: Path) -> Scores:
-    """What each model of the pipeline can do."""
-    folder = out / f"seed-{seed}"
-    teacher.write(folder, seed)
-    made = run_pipeline(pipeline_of(seed, folder), settings(), again="make loop")
-    evaluations: list[tuple[str, Evaluation]] = [(one.stage, one.evaluation) for one in made if one.evaluation]
-    return {stage: found.figure("pass@1") for stage, found in evaluations}
-
-
-def table(found: Mapping[int, Scores]) -> Table:
-    """A row for each seed, a column for each model."""
-    shown = Table(title="held-out accuracy, 95 % interval", box=None, pad_edge=False)
-    names = list(next(iter(found.values())))
-    for name in ("seed", *names):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for seed, figures in found.items():
-        cells = (f"{one.value:.1%} ({one.low:.1%}–{one.high:.1%})" for one in figures.values())
-        shown.add_row(str(seed), *cells)
-    return shown
-
-
-def picture(found: Mapping[int, Scores], path: Path) -> None:
-    """Bars of the means, a dot with its interval for each seed."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    names = list(next(iter(found.values())))
-    figure, axes = plt.subplots(figsize=(1.6 * len(names) + 1, 3.6), layout="constrained")
-    axes.bar(names, [100 * mean(found, name) for name in names], color="#9ecae1", width=0.7)
-    for at, figures in enumerate(found.values()):
-        shift = (at - (len(found) - 1) / 2) * 0.15
-        for place, name in enumerate(names):
-            one = figures[name]
-            low, high = (one.value - (one.low or 0.0)) * 100, ((one.high or 1.0) - one.value) * 100
-            axes.errorbar(
-                place + shift, 100 * one.value, [[max(0, low)], [max(0, high)]], fmt="o", ms=4, color="#08519c"
-            )
-    axes.set_ylim(0, 105)
-    axes.set_ylabel("held-out accuracy, %")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def mean(found: Mapping[int, Scores], name: str) -> float:
-    """Over the seeds."""
-    return sum(figures[name].value for figures in found.values()) / len(found)
-
-
-def shortfalls(found: Mapping[int, Scores]) -> list[str]:
-    """Where a seed of the small model is below what it should be."""
+def shortfalls(found: Mapping[int, Scores], size: Size) -> list[str]:
+    """Where a seed is below what it should be."""
+    least = {**size.least, "curated over uncurated": size.least_gain}
     lines = []
-    for seed, figures in found.items():
-        values = {name: figures[name].value for name in LEAST}
-        values["curated over uncurated"] = figures["curated"].value - figures["uncurated"].value
-        least = LEAST | {"curated over uncurated": LEAST_GAIN}
+    for seed, rows in found.items():
+        values = {name: rows["all"][name].value for name in size.least}
+        values["curated over uncurated"] = rows["all"]["curated"].value - rows["all"]["uncurated"].value
         lines += [
             f"seed {seed}: {name} {one:.1%} < {least[name]:.0%}" for name, one in values.items() if one < least[name]
         ]
@@ -122,19 +87,29 @@ def shortfalls(found: Mapping[int, Scores]) -> list[str]:
 def main() -> None:
     """Run, compare, print."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--out", type=Path, default=Path("tracemill-data/loop"))
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
-    out, seeds = asked.out.absolute(), [1] if asked.quick else [*map(int, asked.seeds.split(","))]
-    found = {seed: scores(seed, out) for seed in seeds}
+    size, out = SIZES[asked.size], asked.out.absolute() / asked.size
+    found: dict[int, Scores] = {}
+    spent: dict[int, Spent] = {}
+    for seed in [1] if asked.quick else map(int, asked.seeds.split(",")):
+        folder = out / f"seed-{seed}"
+        size.prepare(folder, seed)
+        pipeline = pipeline_of(size, seed, folder)
+        found[seed] = scores_of(run_pipeline(pipeline, settings(), again=f"make loop SIZE={asked.size}"))
+        spent[seed] = spent_on(pipeline, settings())
     path = out / "loop.png"
     picture(found, path)
-    print()
-    Console(width=200, highlight=False).print(table(found))
+    console = Console(width=200, highlight=False)
+    for shown in (table(found), costs(spent)):
+        print()
+        console.print(shown)
     print(f"\npicture: {path}")
-    print(json.dumps({one: round(mean(found, one), 4) for one in next(iter(found.values()))}))
-    if short := shortfalls(found):
+    print(json.dumps({name: round(mean(found, "all", name), 4) for name in next(iter(found.values()))["all"]}))
+    if short := shortfalls(found, size):
         sys.exit("\n".join(short))
 
 

@@ -191,13 +191,24 @@ def _models(made: Mapping[str, Made]) -> str:
 
 
 def _with_dataset(data: Any, made: Mapping[str, Made], where: str) -> Any:
-    section = {"of": data} if isinstance(data, str) else data
-    if not isinstance(section, Mapping) or section.get("of") not in made:
+    if isinstance(data, str):
+        return _dataset(data, made, f"{where}.of")
+    if not isinstance(data, Mapping):
         return data
-    stage = made[section["of"]]
-    if stage.dataset is None:
-        raise InputError(f"{where}.of: {stage.lacks('data set')}")
-    return {**section, "of": stage.dataset}
+    found = dict(data)
+    if "of" in data:
+        found["of"] = _dataset(data["of"], made, f"{where}.of")
+    if isinstance(names := data.get("as_many_as"), list):
+        found["as_many_as"] = [_dataset(one, made, f"{where}.as_many_as") for one in names]
+    return found
+
+
+def _dataset(name: Any, made: Mapping[str, Made], where: str) -> Any:
+    if not isinstance(name, str) or name not in made:
+        return name
+    if made[name].dataset is None:
+        raise InputError(f"{where}: {made[name].lacks('data set')}")
+    return made[name].dataset
 
 
 def check(pipeline: StagesRecipe) -> None:

@@ -22,6 +22,9 @@ class DataSection(Section):
         "kept", description="`kept`: the data set; else traces of its job whatever was said of them, as a baseline"
     )
     rows: int | None = Field(None, gt=0, description="only so many, drawn by the seed")
+    as_many_as: tuple[str, ...] = Field(
+        (), description="only as many as these data sets have together, drawn by the seed: for a baseline of equal size"
+    )
     share: float | None = Field(
         None, gt=0, description="share of the rows, beside the other data; the rest is left out"
     )
@@ -33,6 +36,12 @@ class DataSection(Section):
     @classmethod
     def _short(cls, data: Any) -> Any:
         return {"of": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _one_count(self) -> DataSection:
+        if self.rows is not None and self.as_many_as:
+            raise PydanticCustomError("rows", "give rows or as_many_as, not both")
+        return self
 
 
 class MethodSection(Section):

@@ -45,26 +45,35 @@ def parts(corpus: Corpus, sections: Sequence[DataSection], seed: int) -> tuple[P
     """The traces that a recipe's `data` names. Raises NotFound, and InputError where there are none."""
     found = []
     for at, section in enumerate(sections):
-        dataset = _dataset(corpus, section.of, f"train.data[{at}]")
+        dataset = _dataset(corpus, section.of, f"train.data[{at}].of")
         ids = _ids(corpus, section, dataset)
         if not ids:
             raise InputError(f"train.data[{at}]: {section.of} has no trace to take ({section.take})")
-        if section.rows is not None:
-            if section.rows > len(ids):
-                raise InputError(f"train.data[{at}].rows: {section.of} has {len(ids):,} traces, not {section.rows:,}")
-            ids = _drawn(ids, section.rows, seed)
+        if (rows := _rows(corpus, section, at)) is not None:
+            if rows > len(ids):
+                field = "rows" if section.rows else "as_many_as"
+                raise InputError(f"train.data[{at}].{field}: {section.of} has {len(ids):,} traces, not {rows:,}")
+            ids = _drawn(ids, rows, seed)
         found.append(Part(section, dataset, tuple(ids)))
     return _shared(found, seed)
 
 
 def _dataset(corpus: Corpus, name: str, where: str) -> DatasetVersion:
+    """Raises InputError and NotFound, which begin with `where`."""
     name, at, version = name.partition("@")
     if at and not version.isdigit():
-        raise InputError(f"{where}.of: {version!r} is no version; give NAME@NUMBER")
+        raise InputError(f"{where}: {version!r} is no version; give NAME@NUMBER")
     try:
         return find(corpus, name, int(version) if at else None)
     except NotFound as error:
-        raise NotFound(f"{where}.of: {str(error).removeprefix('dataset: ')}") from error
+        raise NotFound(f"{where}: {str(error).removeprefix('dataset: ')}") from error
+
+
+def _rows(corpus: Corpus, section: DataSection, at: int) -> int | None:
+    """How many traces are taken; None for all."""
+    if not section.as_many_as:
+        return section.rows
+    return sum(_dataset(corpus, name, f"train.data[{at}].as_many_as").rows for name in section.as_many_as)
 
 
 def _ids(corpus: Corpus, section: DataSection, dataset: DatasetVersion) -> list[str]:

@@ -101,6 +101,14 @@ def test_what_is_no_pipeline_is_refused(stages: list[dict[str, Any]], message: s
     ("stages", "message"),
     [
         ([LETTERS, with_train(data=["letters"])], r"train.data\[0\].of: stage letters makes no data set but a model"),
+        (
+            [LETTERS, TEACH, with_train(data=[{"of": "teach", "rows": 1, "as_many_as": ["teach"]}])],
+            r"train: data\[0\]: give rows or as_many_as, not both",
+        ),
+        (
+            [LETTERS, TEACH, with_train(data=[{"of": "teach", "as_many_as": ["letters"]}])],
+            r"train.data\[0\].as_many_as: stage letters makes no data set but a model",
+        ),
         ([TEACH, with_train(model="teach")], "stages.learn.train.model: stage teach makes no model but a data set"),
         ([LEARN, LETTERS, TEACH], "stages.learn.train.model: stage letters comes later"),
         ([LETTERS, LEARN, TEACH], r"stages.learn.train.data\[0\].of: stage teach comes later"),

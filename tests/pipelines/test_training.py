@@ -180,6 +180,16 @@ def test_two_at_once_are_one(here: Settings) -> None:
         ({"sft": {}}, {"data": ["sumz"]}, r"^train\.data\[0\]\.of: unknown dataset 'sumz' .*did you mean 'sums'"),
         ({"sft": {}}, {"data": ["sums@x"]}, r"^train\.data\[0\]\.of: 'x' is no version; give NAME@NUMBER$"),
         ({"sft": {}}, {"data": [{"of": "sums", "rows": 10**6}]}, r"^train\.data\[0\]\.rows: sums has \d+ traces, not"),
+        (
+            {"sft": {}},
+            {"data": [{"of": "sums", "as_many_as": ["sums", "sums@1"]}]},
+            r"^train\.data\[0\]\.as_many_as: sums has \d+ traces, not \d+$",
+        ),
+        (
+            {"sft": {}},
+            {"data": [{"of": "sums", "as_many_as": ["none"]}]},
+            r"^train\.data\[0\]\.as_many_as: unknown dataset 'none'",
+        ),
         ({"sft": {}}, {"model": "./none"}, r"^train\.model: none is not a model folder"),
         ({"sft": {"max_length": 9}}, {}, r"^train\.method\.sft\.max_length: each of \d+ rows is longer than 9 tokens"),
     ],
@@ -216,6 +226,9 @@ def test_rows_and_shares_are_drawn_by_the_seed(here: Settings) -> None:
     drawn = ids(rows=10)
     assert len(drawn) == 10
     assert drawn == ids(rows=10) != ids(rows=10, seed=1)
+    baseline = ids(take="all", as_many_as=["sums"])
+    assert len(baseline) == len(kept)
+    assert set(kept) != set(baseline) < set(every)
     data = [{"of": "sums", "share": 3}, {"of": "sums", "take": "all", "share": 1}]
     three, one = (part.ids for part in planned(here, {"sft": SFT}, data=data).parts)
     assert three == kept
