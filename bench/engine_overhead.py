@@ -17,11 +17,12 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import psutil
 from overhead.datasets_map import DatasetsMap
@@ -48,6 +49,8 @@ class Size:
     """Of each of the 48 prompts, in a round."""
     peers: bool
     """Whether Ray Data and datasets.map are measured too."""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """What is changed of the demo's `generate` section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,12 @@ async def started(children: dict[str, Child], stack: AsyncExitStack) -> dict[str
 async def measure(size: Size, here: Settings, reproducible: bool) -> dict[str, list[Turn]]:
     """The turns of each side that runs here."""
     warm = {"samples": 1, "max_tokens": 64}  # also for the verifiers; is not counted
-    sections = [{**one, "reproducible": reproducible} for one in (warm, *[{"samples": size.samples}] * size.rounds)]
+    rounds = (warm, *[{"samples": size.samples}] * size.rounds)
+    sections = [{**size.changed, **one, "reproducible": reproducible} for one in rounds]
     plans = [plan_of(number, **section) for number, section in enumerate(sections)]
     section = plans[0].recipe.generate
-    options = VllmOptions(resolve(section.model, here.cache), section.concurrency, reproducible)
+    model = resolve(section.model, here.cache)
+    options = VllmOptions(model, section.concurrency, reproducible, extra=section.engine_options)
     children = {"factory": Child(Factory, here, sections), "vllm": Child(Direct, options)}
     if size.peers:
         children["ray_data"] = Child(RayData, options, [plan.samples for plan in plans], len(plans[0].tasks))
