@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -34,8 +35,10 @@ def train(
 
 
 def _plain(done: Trained) -> dict[str, object]:
-    figures = {"steps": done.steps, "tokens": done.tokens, "seconds": done.seconds} if done.is_new else {}
-    return {"run": done.run_id, "model": str(done.folder), "new": done.is_new, **figures}
+    told: dict[str, object] = {"run": done.run_id, "model": str(done.folder), "new": done.is_new}
+    if done.rows is not None:
+        told |= {"rows": asdict(done.rows), "steps": done.steps, "tokens": done.tokens, "seconds": done.seconds}
+    return told
 
 
 def _line(done: Trained) -> str:

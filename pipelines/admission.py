@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from tracemill.core.errors import InputError, nearest
 from tracemill.core.settings import Settings
+from tracemill.factory.models import resolve
 from tracemill.pipelines.generate_section import EngineSection
+from tracemill.pipelines.identity import FOLDERLESS
 from tracemill.pipelines.recipe import FileSource, FilterSection, Recipe, Source
 from tracemill.pipelines.recording_section import RecordingSource
 
@@ -37,7 +39,7 @@ Engine = TypeVar("Engine", bound=EngineSection)
 
 
 def admitted(recipe: Recipe, settings: Settings) -> Recipe:
-    """The recipe as it may run here. Raises InputError naming the field that may not be."""
+    """The recipe as it may run here. Raises InputError naming the field that may not be, and SetupError."""
     generate = _engine(recipe.generate, "generate", settings)
     mix = tuple(_engine(one, f"generate.mix[{at}]", settings) for at, one in enumerate(generate.mix))
     for name, options in recipe.verify.options.items():
@@ -88,6 +90,8 @@ def _engine(section: Engine, where: str, settings: Settings) -> Engine:
     for name in section.engine_options:
         if name not in known:
             raise InputError(f"{where}.engine_options.{name}: not over REST{nearest(name, known)}")
+    if section.engine not in FOLDERLESS:  # before anything in that folder is read to tell the job's weights
+        resolve(section.model, settings.cache, f"{where}.model")
     if section.engine != "openai":
         return section
     server = str(section.engine_options.get("base_url", ""))

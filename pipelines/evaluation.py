@@ -167,10 +167,8 @@ def _figures(domain: str, known: Iterable[Score], asked: int) -> Iterable[Figure
         mine = [one[name] for one in values if name in one]
         samples = sum(count for _, count in mine)
         shown = [value for value, _ in mine]
-        k = k_of(name, asked)
-        trials = samples / k if "@" in name else samples  # so many times k samples were drawn
-        found = intervals.mean(shown) if name == "length" else intervals.share(shown, trials)
-        yield Figure(domain, name, k, found.value, found.low, found.high, len(mine), samples)
+        found = intervals.mean(shown) if name == "length" else intervals.share(shown)
+        yield Figure(domain, name, k_of(name, asked), found.value, found.low, found.high, len(mine), samples)
 
 
 def _seen(domain: str, known: Sequence[Score], seen: frozenset[str], asked: int) -> Figure:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tracemill.core.ids import canonical_json, content_id
-from tracemill.factory.weights import fingerprint
+from tracemill.factory.weights import fingerprint, named_folder
 from tracemill.pipelines.generate_section import EngineSection, GenerateSection
 from tracemill.pipelines.recipe import Recipe
 from tracemill.pipelines.tasks import Tasks
@@ -29,7 +30,8 @@ def job_id(recipe: Recipe, tasks: Tasks, recorded: str = "") -> str:
     traces are sifted again without generating. So is `verify.majority`, whose verdicts are made from stored traces.
     The judge's settings count where a verifier asks it, `recorded`, the id of recorded completions, where an engine
     replays them: the same prompts with other completions are another import. Of a model that is a folder on this
-    machine the weights count: trained further under the same path, it is another model.
+    machine the weights count: trained further under the same path, it is another model. An evaluation is no run of its
+    recipe: it would take that job's place, with nothing sifted.
     """
     parts: dict[str, Any] = {
         "name": recipe.name,
@@ -45,9 +47,18 @@ def job_id(recipe: Recipe, tasks: Tasks, recorded: str = "") -> str:
     engines = (recipe.generate, *recipe.generate.mix, *([recipe.judge] if "judge" in parts and recipe.judge else []))
     if weights := {one.model: found for one in engines if (found := _weights(one))}:
         parts["weights"] = weights
+    if recipe.purpose != "data":
+        parts["purpose"] = recipe.purpose
     if "replay" in {one.engine for one in (recipe.generate, *recipe.generate.mix)}:
         parts["recorded"] = recorded
     return content_id("job", canonical_json(parts), *sorted(tasks.ids()))
+
+
+def folders(recipe: Recipe) -> list[Path]:
+    """The model folders that a recipe names, whether or not they are there."""
+    engines = (recipe.generate, *recipe.generate.mix, *([] if recipe.judge is None else [recipe.judge]))
+    named = (named_folder(one.model) for one in engines if one.engine not in FOLDERLESS)
+    return list(dict.fromkeys(folder for folder in named if folder is not None))
 
 
 def _generation(section: GenerateSection) -> dict[str, Any]:

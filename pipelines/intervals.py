@@ -1,7 +1,11 @@
 """95 % intervals of figures over prompts: means of shares, means of lengths, and paired differences of two evaluations.
 
-Prompts are the sample: the k samples of one prompt are no k independent trials, so the standard error is that of the
-prompts' means (clustered by prompt; Miller, arXiv 2411.00640). Pure: knows numbers only.
+Prompts are the sample: the k samples of one prompt are no k independent trials (Miller, arXiv 2411.00640). Figures that
+lie between bounds have Gaffke's interval, which supposes nothing of how they are spread: each side is a quantile of the
+values' mean with random weights, one prompt more being put at the bound on that side, for what may not have been seen
+(Gaffke, Mathematical Methods of Statistics 14, 2005; Learned-Miller and Thomas, arXiv 1905.06208). Of values that are 0
+or 1 it is Clopper and Pearson's. That it holds for every distribution is a conjecture without known counterexample.
+Pure: knows numbers only.
 """
 
 from __future__ import annotations
@@ -11,12 +15,21 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from tracemill.pipelines.estimate import CONFIDENCE, beta_quantile, interval
+from tracemill.pipelines.estimate import CONFIDENCE, beta_quantile
 
-_NORMAL = statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-_NEGLIGIBLE = 1e-12
-"""A standard error below this is rounding."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_TAIL = (1 - CONFIDENCE) / 2
+_STEPS = 60
+"""Most steps of a search; some ten are taken."""
+_CLOSE, _FAR = 1e-9, 5.0
+"""Of the logarithm of a chance: near enough, and too far off to be interpolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +42,11 @@ class Interval:
     """Both None where one prompt alone says nothing of others."""
 
 
-def share(values: Sequence[float], most: float) -> Interval:
-    """Of the mean of per-prompt values in [0, 1], at least one, each of some trials, `most` together.
-
-    Korn and Graubard's interval (see `estimate`): Clopper and Pearson's at p (1 - p) / SE² trials, corrected for the
-    degrees of freedom. No more than `most`: a few prompts may agree by chance, but what prompts differ by only adds to
-    the binomial variance. Where each value is 0 or 1, or all are equal, the prompts are the
-    trials, so that the interval of "all right" is not empty.
-    """
-    mean, count = statistics.fmean(values), len(values)
-    error = _standard_error(values)
-    trials = float(count)
-    if error > _NEGLIGIBLE and any(0 < value < 1 for value in values):
-        trials = min(mean * (1 - mean) / error**2, most) * (_NORMAL / student(count - 1)) ** 2
-    low, high = interval(mean * trials, trials)
-    return Interval(mean, min(low, mean), max(high, mean))
+def share(values: Sequence[float]) -> Interval:
+    """Of the mean of per-prompt values in [0, 1], at least one."""
+    value = statistics.fmean(values)
+    high = 1 - _lower([1 - one for one in values])
+    return Interval(value, min(_lower(values), value), max(high, value))
 
 
 def mean(values: Sequence[float]) -> Interval:
@@ -53,22 +56,70 @@ def mean(values: Sequence[float]) -> Interval:
 
 
 def difference(values: Sequence[float], is_share: bool) -> Interval:
-    """Of the mean of per-prompt differences, at least one: Student's t, paired by prompt.
-
-    Differences of shares lie in [-1, 1]. Where these are all the same, t would say that the truth is known: each side
-    then is what a share of which none of so many prompts showed anything may still be (Clopper and Pearson).
-    """
+    """Of the mean of per-prompt differences, at least one, paired by prompt; of shares they lie in [-1, 1]."""
     if not is_share:
         return _by_student(values)
-    value = statistics.fmean(values)
-    if _standard_error(values) > _NEGLIGIBLE:
-        found = _by_student(values)
-        low, high = found.low, found.high
-        assert low is not None and high is not None  # noqa: PT018 - there are two values at least
-    else:
-        unseen = interval(0, len(values))[1]
-        low, high = value - unseen, value + unseen
-    return Interval(value, max(-1.0, low), min(1.0, high))
+    found = share([(1 + one) / 2 for one in values])
+    assert found.low is not None  # of shares there always is one
+    assert found.high is not None
+    return Interval(statistics.fmean(values), 2 * found.low - 1, 2 * found.high - 1)
+
+
+def _lower(values: Sequence[float]) -> float:
+    """The quantile of the mean of the values and of one more that is 0, under Dirichlet's weights (1, …, 1)."""
+    import numpy as np
+
+    found, counts = np.unique(np.append(np.asarray(values, dtype=float), 0.0), return_counts=True)
+    least, most = 0.0, float(found @ counts) / len(values)
+    if most <= 0:
+        return 0.0
+    off_least = off_most = off = math.nan
+    middle = most / 2
+    for _ in range(_STEPS):  # regula falsi (Illinois) in the chance's logarithm, halving until both sides are known
+        before, off = off, math.log(max(_below(middle, found, counts.astype(float)), 1e-300) / _TAIL)
+        if abs(off) < _CLOSE:
+            break
+        if off < 0:
+            least, off_least, off_most = middle, off, off_most / (2 if before < 0 else 1)
+        else:
+            most, off_most, off_least = middle, off, off_least / (2 if before > 0 else 1)
+        is_known = off_least > -_FAR and off_most < _FAR
+        middle = (least * off_most - most * off_least) / (off_most - off_least) if is_known else (least + most) / 2
+    return middle
+
+
+def _below(limit: float, values: Floats, counts: Floats) -> float:
+    """The chance that the weighted mean is at most `limit`, 0 < limit < the greatest value; the least value is 0.
+
+    Weights are E / ΣE with exponential E, so it is that of Σ (limit - value) E ≥ 0, whose moment generating function
+    is a product: its inverse is integrated along the line through the saddle point, where it does not swing.
+    """
+    import numpy as np
+
+    slope = values / limit - 1
+    at = 0.5 / (1 + counts[0])
+    for _ in range(_STEPS):  # damped Newton steps; the function is self-concordant, so none leaves its domain
+        terms = slope / (1 + at * slope)
+        first, second = -float(counts @ terms) - 1 / at, float(counts @ terms**2) + 1 / at**2
+        step = first / math.sqrt(second)
+        if abs(step) < 0.01:  # it need only be near
+            break
+        at -= step / math.sqrt(second) / (1 + abs(step))
+    along, weights = _line()
+    line = at + 1j * along / math.sqrt(second)
+    inverse = np.exp(-(np.log(1 + np.multiply.outer(line, slope)) @ counts)) / line
+    return float(inverse.real @ weights) / math.sqrt(second) / math.pi
+
+
+@lru_cache(maxsize=1)
+def _line() -> tuple[Floats, Floats]:
+    """Points from 0 on, closer together near it, and their weights: the trapezoidal rule for sinh."""
+    import numpy as np
+
+    at = np.arange(0, 12, 0.1)
+    weights = 0.1 * np.cosh(at)
+    weights[0] /= 2
+    return np.sinh(at), weights
 
 
 @lru_cache(maxsize=1024)
@@ -82,9 +133,5 @@ def _by_student(values: Sequence[float]) -> Interval:
     value = statistics.fmean(values)
     if len(values) < 2:
         return Interval(value, None, None)
-    half = student(len(values) - 1) * _standard_error(values)
+    half = student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return Interval(value, value - half, value + half)
-
-
-def _standard_error(values: Sequence[float]) -> float:
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0

@@ -74,6 +74,29 @@ class Plan:
                 yield source.recording(f"prompts[{at}]")
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse what `make_plan` refuses whatever the prompts are, without reading them. Raises InputError."""
+    _check_votes(recipe)
+    policy_of(recipe.filters)
+    for at, name in enumerate(recipe.verify.also):
+        _verifier(recipe, name, f"verify.also[{at}]")
+    for at, source in enumerate(recipe.hold_out):
+        _check_source(recipe, source, f"hold_out[{at}]")
+    own = [_check_source(recipe, source, f"prompts[{at}]") for at, source in enumerate(recipe.prompts)]
+    if "" not in own:
+        _check_use(recipe, {*recipe.verify.also, *own})
+
+
+def _check_source(recipe: Recipe, source: Source, where: str) -> str:
+    """The verifier of its prompts; "" where the rows of a recording may name it."""
+    if isinstance(source, ReasoningGymSource):
+        next(sources.reasoning_gym_prompts(source.task, 1, source.seed, source.options, where))
+        return "reasoning_gym"
+    if source.verifier is not None:
+        _verifier(recipe, source.verifier, f"{where}.verifier")
+    return source.verifier or ""
+
+
 def make_plan(recipe: Recipe) -> Plan:
     """Read the prompts and find the plugins. Raises InputError naming the field for whatever is wrong."""
     _check_votes(recipe)
@@ -139,8 +162,8 @@ def _held_out(recipe: Recipe) -> set[str]:
 
 def _check_votes(recipe: Recipe) -> None:
     """Refuses a majority that can never be."""
-    majority, samples = recipe.verify.majority, recipe.generate.samples
-    if majority is not None and (recipe.generate.retry or recipe.generate.adaptive is not None):
+    majority, samples, adaptive = recipe.verify.majority, recipe.generate.samples, recipe.generate.adaptive
+    if majority is not None and (recipe.generate.retry or adaptive is not None):
         field = "retry" if recipe.generate.retry else "strategy"
         raise InputError(
             f"generate.{field}: which samples are correct is not known before all are made where samples vote "

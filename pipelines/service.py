@@ -14,10 +14,12 @@ from tracemill.core.settings import Settings
 from tracemill.corpus.funnel import Funnel, funnel
 from tracemill.corpus.store import Corpus
 from tracemill.factory import cluster
+from tracemill.factory.weights import model_at
 from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.admission import admitted
 from tracemill.pipelines.engines import check_model
+from tracemill.pipelines.identity import folders
 from tracemill.pipelines.jobs import ACTIVE, Job, JobState, JobStore, Order
 from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.recipe import Recipe
@@ -42,11 +44,20 @@ class JobRunner:
 
 
 def stored_plan(job: Job) -> Plan:
-    """The plan of a job's stored recipe. Raises InputError where its prompts are no more what they were."""
-    plan = make_plan(recipes.parse(job.recipe))
-    if plan.job_id != job.id:
-        raise InputError("the prompt files have changed since the job was submitted; submit the recipe again")
-    return plan
+    """The plan of a job's stored recipe. Raises InputError where its prompts or models are no more what they were."""
+    recipe = recipes.parse(job.recipe)
+    plan = make_plan(recipe)
+    if plan.job_id == job.id:
+        return plan
+    named = folders(recipe)
+    for folder in named:
+        if model_at(str(folder)) is None:
+            raise InputError(f"there is no model in {folder} any more; put it back, or submit the recipe with another")
+    changed = [f"the model in {folder}" for folder in named]
+    if any(source.source != "reasoning_gym" for source in (*recipe.prompts, *recipe.hold_out)):
+        changed.insert(0, "what the prompt files hold")
+    what = " or ".join(changed) or "what reasoning-gym asks"
+    raise InputError(f"{what} has changed since the job was submitted; submit the recipe again")
 
 
 def submit(recipe: Recipe, settings: Settings, store: JobStore) -> Job:

@@ -2,14 +2,14 @@
 
 A stage's name stands for what it made wherever a later one names a model or a data set. What a stage makes is found
 again by its content (jobs, data set versions, runs), so a pipeline that was stopped goes on at its stage, and one whose
-last stage was changed does only that one. Knows nothing of how a stage is done.
+last stage was changed does only that one. Knows nothing of how a stage is done; what is refused before the first one is
+done stands in `pipelines.stage_checks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -23,7 +23,7 @@ from tracemill.pipelines.train_section import TrainSection
 from tracemill.trainers.scratch import Shape
 
 _SHAPE = Shape()
-_LATER = "later"
+LATER = "later"
 """Kind of a stage whose turn has not come."""
 KINDS = ("run", "train", "evaluate", "scratch", "model")
 
@@ -134,7 +134,7 @@ class Made:
 
     def lacks(self, wanted: str) -> str:
         """Why it is not what a later stage wants of it."""
-        if self.kind == _LATER:
+        if self.kind == LATER:
             return f"stage {self.stage} comes later"
         makes = {"run": "a data set", "evaluate": "an evaluation"}.get(self.kind, "a model")
         return f"stage {self.stage} makes no {wanted} but {makes}"
@@ -209,33 +209,3 @@ def _dataset(name: Any, made: Mapping[str, Made], where: str) -> Any:
     if made[name].dataset is None:
         raise InputError(f"{where}: {made[name].lacks('data set')}")
     return made[name].dataset
-
-
-def check(pipeline: StagesRecipe) -> None:
-    """Read every stage as it will be read. Raises InputError before anything is done."""
-    made = {stage.name: Made(stage.name, _LATER) for stage in pipeline.stages}
-    for stage in pipeline.stages:
-        if stage.kind == "train":
-            train_section_of(stage, made)
-        elif stage.kind == "scratch":
-            assert stage.scratch is not None
-            stage.scratch.shape()
-        elif stage.kind != "model":
-            recipe_of(pipeline, stage, made)
-        makes_model = stage.kind in ("train", "scratch", "model")
-        made[stage.name] = Made(
-            stage.name,
-            stage.kind,
-            model="./stage" if makes_model else None,
-            dataset=f"{pipeline.name}-{stage.name}@1" if stage.kind == "run" else None,
-        )
-
-
-def files_of(pipeline: StagesRecipe) -> Iterator[tuple[str, Path]]:
-    """The files that its questions come from, each with the field that names it; to be used once `check` has passed."""
-    for stage in pipeline.stages:
-        section = getattr(stage, stage.kind)
-        for field in ("prompts", "hold_out") if isinstance(section, Mapping) else ():
-            for at, source in enumerate(section.get(field) or ()):
-                if "path" in source:
-                    yield f"stages.{stage.name}.{stage.kind}.{field}[{at}].path", Path(source["path"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from tracemill.core.errors import InputError, TracemillError
+from tracemill.core.errors import TracemillError
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.settings import Settings
 from tracemill.corpus.store import Corpus
@@ -18,15 +18,8 @@ from tracemill.pipelines.jobs import JobStore
 from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.recipe import Recipe, from_anywhere
 from tracemill.pipelines.runner import Result
-from tracemill.pipelines.stages import (
-    Made,
-    StageSection,
-    StagesRecipe,
-    check,
-    files_of,
-    recipe_of,
-    train_section_of,
-)
+from tracemill.pipelines.stage_checks import check, check_here
+from tracemill.pipelines.stages import Made, StageSection, StagesRecipe, recipe_of, train_section_of
 from tracemill.trainers import scratch
 
 
@@ -46,12 +39,10 @@ class Doing:
 def run_stages(pipeline: StagesRecipe, settings: Settings, doing: Doing) -> list[Made]:
     """All stages in order. Interrupted, what is durable stays, and the next call goes on there.
 
-    Raises InputError before the first begins, where a stage cannot be read or a file of questions is missing.
+    Raises InputError or SetupError before the first begins, for what `stage_checks` finds: not after a day of training.
     """
     check(pipeline)
-    for where, path in files_of(pipeline):  # not after a day of training
-        if not path.exists():
-            raise InputError(f"{where}: no such file or folder: {path.absolute()}")
+    check_here(pipeline, settings)
     work = _Stages(pipeline, settings, doing, {})
     for number, stage in enumerate(pipeline.stages, 1):
         doing.on_stage(stage, number, len(pipeline.stages))

@@ -1,11 +1,11 @@
 """Which prompts of an evaluation a model has seen in training: contamination of data sets against them.
 
-What a model was trained on stands in `tracemill.json` in its folder, or the user says it. A prompt of the evaluation is
-contaminated where a training prompt is the same question (white space and case folded). Questions that are no templates
-of a generator are looked for as `filters.contamination` does, in prompts and chains: 13 words in a row, or a ratio of
-95; such a match counts where the text has all numbers of the question, for templates that differ in their numbers are
-other questions. Of generated tasks only the same question counts: any two of them share 13 words. Does not see
-paraphrases, nor what the model's pretraining held.
+What a model was trained on stands in its card (`pipelines.model_card`), or the user says it. A prompt of the evaluation
+is contaminated where a training prompt is the same question (white space and case folded). Questions that are no
+templates of a generator are looked for as `filters.contamination` does, in prompts and chains: 13 words in a row, or a
+ratio of 95; such a match counts where the text has all numbers of the question, for templates that differ in their
+numbers are other questions. Of generated tasks only the same question counts: any two of them share 13 words. Does not
+see paraphrases, nor what the model's pretraining held.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tracemill.core.errors import InputError
+from tracemill.core.errors import InputError, NotFound
 from tracemill.core.types import Item, Prompt
 from tracemill.corpus import tables
 from tracemill.corpus.selection import DatasetVersion, find
@@ -29,10 +29,11 @@ from tracemill.filters.contamination.benchmarks import Part
 from tracemill.filters.contamination.index import Index
 from tracemill.filters.contamination.ngrams import words_of
 from tracemill.filters.contamination.similar import Similar
+from tracemill.pipelines import model_card
 from tracemill.pipelines.generate_section import GenerateSection
 from tracemill.pipelines.identity import FOLDERLESS
 from tracemill.pipelines.plan import folded
-from tracemill.pipelines.training import CARD
+from tracemill.pipelines.training_data import identity
 
 GENERATED = "reasoning_gym:"
 """What the source of generated questions begins with."""
@@ -51,6 +52,8 @@ class Trained:
     """None for the newest."""
     take: str = "kept"
     """`kept`: the data set itself; else traces of its job, whatever was said of them."""
+    identity: str = ""
+    """As `training_data.identity` has it; "" where it is not known."""
 
     @classmethod
     def named(cls, name: str) -> Trained:
@@ -96,25 +99,16 @@ def data_of(generate: GenerateSection) -> tuple[Trained | Asked, ...]:
     found: list[Trained | Asked] = []
     for section in (generate, *generate.mix):
         folder = None if section.engine in FOLDERLESS else model_at(section.model)
-        if folder is None or not (folder / CARD).is_file():
-            continue
-        try:
-            told = json.loads((folder / CARD).read_text(encoding="utf-8"))["trained_on"]
-            found += [
-                Asked(folder / one["questions"])
-                if "questions" in one
-                else Trained(one["dataset"], one["version"], one.get("take", "kept"))
-                for one in told
-            ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{folder / CARD}: does not say what the model was trained on ({error!r}); train it again"
-            ) from error
+        for one in () if folder is None else model_card.trained_on(folder):
+            if folder is not None and "questions" in one:
+                found.append(Asked(folder / one["questions"]))
+            else:
+                found.append(Trained(one["dataset"], one["version"], one.get("take", "kept"), one.get("id", "")))
     return tuple(dict.fromkeys(found))
 
 
 def overlaps(corpus: Corpus, prompts: Iterable[Prompt], data: Sequence[Trained | Asked]) -> tuple[Overlap, ...]:
-    """The data that holds prompts of the evaluation. Raises NotFound for a data set that the corpus lacks."""
+    """The data that holds prompts of the evaluation. Raises NotFound for a data set that this corpus does not have."""
     if not data:
         return ()
     asked = {prompt.id: prompt for prompt in prompts}
@@ -124,12 +118,20 @@ def overlaps(corpus: Corpus, prompts: Iterable[Prompt], data: Sequence[Trained |
         if isinstance(one, Asked):
             name, hits = str(one), search.asked(one.texts())
         else:
-            version = find(corpus, one.dataset, one.version)
+            version = _found(corpus, one)
             name, hits = f"{version.name}@{version.version}", search.seen(_items(corpus, version, one.take))
         if hit := frozenset(hits):
             first = next(prompt for prompt in asked.values() if prompt.id in hit)
             found.append(Overlap(name, hit, first.text))
     return tuple(found)
+
+
+def _found(corpus: Corpus, data: Trained) -> DatasetVersion:
+    """The data set that is meant, and no other of its name. Raises NotFound."""
+    version = find(corpus, data.dataset, data.version)
+    if data.identity and data.identity != identity(corpus, version, data.take):
+        raise NotFound(f"dataset: {data} of {corpus.root} has other traces than the one that the model was trained on")
+    return version
 
 
 def _items(corpus: Corpus, version: DatasetVersion, take: str) -> Iterator[Item]:

@@ -7,41 +7,43 @@ goes on from its last checkpoint. A finished model's folder never changes. Knows
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import chain
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tracemill.core import plugins
-from tracemill.core.errors import CorpusError, InputError, Locked, Stopped
+from tracemill.core.errors import CorpusError, EngineError, InputError, Locked, Stopped
 from tracemill.core.ids import canonical_json, content_id
 from tracemill.core.settings import Settings
 from tracemill.core.types import Prompt
 from tracemill.corpus import tables
 from tracemill.corpus.store import Corpus
 from tracemill.factory.models import resolve
-from tracemill.factory.weights import fingerprint
-from tracemill.pipelines import training_data
+from tracemill.factory.weights import fingerprint, model_at
+from tracemill.pipelines import model_card, training_data, training_rows
 from tracemill.pipelines.plan import make_plan
 from tracemill.pipelines.recipe import Recipe, VerifySection
 from tracemill.pipelines.train_section import TrainSection
 from tracemill.pipelines.training_data import Part
 from tracemill.pipelines.training_log import TrainingLog
+from tracemill.pipelines.training_rows import Counted
 from tracemill.trainers.callbacks import Report
 from tracemill.trainers.cluster import Workers, train_on_ray
 from tracemill.trainers.loop import Work, check_installed, train
-from tracemill.trainers.options import Method, Options, Training
+from tracemill.trainers.options import Grpo, Options, Training
 from tracemill.trainers.presets import options_of, parameters
-from tracemill.trainers.rows import SCHEMAS, Row, Rows, save
 from tracemill.trainers.text import Text
 
-CARD = "tracemill.json"
-"""In the folder of a trained model: what it was made from."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""What a folder that cannot be written gives; other errors of the operating system are of servers and the like."""
+_ASIDE = ("save_every", "log_every", "vllm_server", "vllm_memory", "preference")
+"""Options that do not bear on the weights, and the path of a reward model, whose own weights count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +64,21 @@ class Plan:
         return self.training.run_id
 
     @property
+    def questions(self) -> str:
+        """The file beside the model that has `prompts`."""
+        return f"questions-{self.run_id[:8]}.jsonl"
+
+    @property
     def data(self) -> list[dict[str, Any]]:
         """What it is trained on, as it is written down."""
-        own = [{"questions": f"questions-{self.run_id[:8]}.jsonl", "rows": len(self.prompts)}] if self.prompts else []
+        own = [{"questions": self.questions, "rows": len(self.prompts)}] if self.prompts else []
         return [*(part.plain() for part in self.parts), *own]
 
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The rows of a training."""
-
-    made: int
-    too_long: int
-    """Left out because they exceed `max_length`."""
-    longest: int
-    """Tokens of the longest of these."""
-    tokens: int
-    """Of all rows that were made."""
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that it is made with: the one that it starts from, and a reward model."""
+        preference = getattr(self.training.options, "preference", None)
+        return (self.training.model,) if preference is None else (self.training.model, preference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,33 +111,58 @@ class Watch:
 def plan_training(name: str, section: TrainSection, settings: Settings, corpus: Corpus) -> Plan:
     """Check a training and find its data. Raises InputError naming the field, and SetupError for what is missing."""
     check_installed()
-    model = resolve(section.model, settings.cache, "train.model")
-    where = f"train.method.{section.method.name}"
-    options = options_of(section.method.name, section.method.options, parameters(model), where)
+    model = _model(section, settings)
+    options = _options(section, settings, model)
     Text.of(model, section.thinking)  # refused now rather than when it is read
-    parts = training_data.parts(corpus, section.data, section.seed)
+    parts = training_data.parts(corpus, section.data, section.seed, section.method.name)
     prompts = _prompts(section)
-    workers = 1 if section.cluster is None else section.cluster.workers
-    try:
-        options.shared(workers)
-    except InputError as error:
-        raise InputError(f"{where}.{error}") from error
     for verifier, given in section.verify.items():
         plugins.get("verifiers", verifier, given, where=f"train.verify.{verifier}")
     told = {
         "name": name, "method": section.method.name, "options": _plain(options), "thinking": section.thinking,
         "seed": section.seed, "model": fingerprint(model) or model, "data": [part.digest for part in parts],
         "prompts": sorted(prompt.id for prompt in prompts), "verify": section.verify,
-        "workers": workers, "preference": fingerprint(getattr(options, "preference", None) or ""),
+        "workers": _workers(section), "preference": fingerprint(getattr(options, "preference", None) or ""),
     }  # fmt: skip
     run_id = content_id("training", canonical_json(told))
     training = Training(run_id, section.method.name, model, section.thinking, options, section.seed, section.verify)
-    return Plan(name, section, training, parts, prompts, settings.models / f"{name}-{run_id[:8]}")
+    plan = Plan(name, section, training, parts, prompts, settings.models / f"{name}-{run_id[:8]}")
+    model_card.joined(plan.models, ())  # a broken card is refused now
+    return plan
+
+
+def _model(section: TrainSection, settings: Settings) -> str:
+    """What it starts from, as transformers takes it."""
+    model = resolve(section.model, settings.cache, "train.model")
+    folder = model_at(model)
+    if folder is not None and not any(path.suffix in (".safetensors", ".bin") for path in folder.iterdir()):
+        raise InputError(f"train.model: {folder} has no weights (*.safetensors or *.bin)")
+    return model
+
+
+def _options(section: TrainSection, settings: Settings, model: str) -> Options:
+    """The options of the method, with the reward model's folder as all workers find it."""
+    where = f"train.method.{section.method.name}"
+    options = options_of(section.method.name, section.method.options, parameters(model), where)
+    try:
+        options.shared(_workers(section))
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from error
+    if not isinstance(options, Grpo) or options.preference is None:
+        return options
+    found = resolve(options.preference, settings.cache, f"{where}.preference")
+    if model_at(found) is None:
+        raise InputError(f"{where}.preference: {options.preference} is no folder of a reward model")
+    return replace(options, preference=found)
+
+
+def _workers(section: TrainSection) -> int:
+    return 1 if section.cluster is None else section.cluster.workers
 
 
 def _plain(options: Options) -> dict[str, Any]:
     """All that bears on the weights."""
-    return {name: value for name, value in asdict(options).items() if name not in ("save_every", "log_every")}
+    return {name: value for name, value in asdict(options).items() if name not in _ASIDE}
 
 
 def _prompts(section: TrainSection) -> tuple[Prompt, ...]:
@@ -155,34 +180,39 @@ def run(plan: Plan, settings: Settings, corpus: Corpus, watch: Watch) -> Trained
 
     Raises Locked where another process does this training, and Stopped where `watch` said so before its end.
     """
+    work = Work(plan.folder.with_name(f".{plan.folder.name}"), _workers(plan.section))
     if plan.folder.is_dir():
+        shutil.rmtree(work.folder, ignore_errors=True)  # left by a kill just after the model was put in its place
         return Trained(plan.run_id, plan.folder, is_new=False)
-    work = Work(plan.folder.with_name(f".{plan.folder.name}"))
     with _held(work.folder):
         if plan.folder.is_dir():  # another process has just finished it
             return Trained(plan.run_id, plan.folder, is_new=False)
         watch.on_stage("reading")
         with _writing(work.folder):
-            rows = _read(plan, corpus, work)
+            rows = training_rows.read(plan.training, plan.parts, plan.prompts, corpus, work)
         watch.on_rows(rows)
         with _writing(work.folder), TrainingLog.open(corpus, plan.run_id, work.folder, watch.on_figures) as log:
+            log.count(asdict(rows))
+            log.restore(work.logged())
             if not work.model.is_dir():
-                log.restore(work.logged())
                 watch.on_stage("training")
                 _train(plan, settings, work, log.add, watch.is_stopped)
         if not work.model.is_dir():
             raise Stopped(f"stopped after step {log.steps:,}, with a checkpoint")
         done = Trained(plan.run_id, plan.folder, True, rows, log.steps, log.tokens, round(log.seconds, 1))
-        _finish(plan, corpus, work, done)
+        with _writing(work.folder):
+            _finish(plan, corpus, work, done)
     return done
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """The folder, for this process alone; the operating system lets go of it whatever ends the process."""
-    with _writing(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise _unwritable(folder, error.strerror) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,53 +223,22 @@ def _held(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Says which folder is full. Raises CorpusError."""
+    """Says which folder is full, or what else went wrong beside this process. Raises CorpusError and EngineError."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # transformers' own: the model's folder has no weights
-            raise InputError(f"train.model: {str(error).splitlines()[0]}") from error
-        raise CorpusError(f"{folder}: cannot be written ({error.strerror}); set TRACEMILL_MODELS") from error
+        if error.errno in _DISK:
+            raise _unwritable(folder, error.strerror) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise EngineError(f"training failed: {reason}; run again, it goes on from its last checkpoint") from error
     except RuntimeError as error:
         if "PytorchStreamWriter" not in str(error):
             raise
-        raise CorpusError(f"{folder}: cannot be written (no room); set TRACEMILL_MODELS") from error
+        raise _unwritable(folder, "no room") from error
 
 
-def _read(plan: Plan, corpus: Corpus, work: Work) -> Counted:
-    """The rows of the training, on disk; made once."""
-    counted = work.folder / "rows.json"
-    if not counted.is_file():
-        text = Text.of(plan.training.model, plan.training.thinking)
-        rows = Rows(text, plan.training.options.max_length)
-        save(_made(plan, corpus, rows), SCHEMAS[plan.training.method], work.data)
-        found = Counted(rows.made, rows.too_long, rows.longest, rows.tokens)
-        if not rows.made:
-            raise InputError(_nothing(plan, found))
-        beside = counted.with_suffix(".new")
-        beside.write_text(json.dumps(asdict(found)))
-        beside.replace(counted)
-    return Counted(**json.loads(counted.read_text()))
-
-
-def _made(plan: Plan, corpus: Corpus, rows: Rows) -> Iterator[Row]:
-    method: Method = plan.training.method
-    if method == "sft":
-        return rows.sft(chain.from_iterable(training_data.items(corpus, part) for part in plan.parts))
-    if method == "grpo":
-        asked = chain.from_iterable(training_data.questions(corpus, part) for part in plan.parts)
-        return rows.grpo(chain(plan.prompts, asked))
-    paired = chain.from_iterable(training_data.pairs(corpus, part) for part in plan.parts)
-    return rows.dpo(paired) if method == "dpo" else rows.reward(paired)
-
-
-def _nothing(plan: Plan, found: Counted) -> str:
-    if found.too_long:
-        return (
-            f"train.method.{plan.training.method}.max_length: each of {found.too_long:,} rows is longer than "
-            f"{plan.training.options.max_length:,} tokens (up to {found.longest:,})"
-        )
-    return "train.data: no kept trace has a wrong one of the same prompt to be paired with"
+def _unwritable(folder: Path, reason: str | None) -> CorpusError:
+    return CorpusError(f"{folder}: cannot be written ({reason}); set TRACEMILL_MODELS")
 
 
 def _train(plan: Plan, settings: Settings, work: Work, report: Report, is_stopped: Callable[[], bool]) -> None:
@@ -253,35 +252,20 @@ def _train(plan: Plan, settings: Settings, work: Work, report: Report, is_stoppe
 
 def _finish(plan: Plan, corpus: Corpus, work: Work, done: Trained) -> None:
     """The model with its card in its place, and the run in the corpus; again, it is a no-op."""
-    training = plan.training
-    told = {
-        "run": plan.run_id, "name": plan.name, "method": training.method, "base": plan.section.model,
-        "data": plan.data, "options": _plain(training.options), "trained_on": _trained_on(training.model, plan.data),
+    training, options = plan.training, _plain(plan.training.options)
+    if len(plan.models) > 1:
+        options["preference"] = plan.models[1]
+    shared = {"name": plan.name, "method": training.method, "base": plan.section.model}
+    row = shared | {
+        "run_id": plan.run_id, "data": json.dumps(plan.data), "options": canonical_json(options),
+        "folder": str(plan.folder), "steps": done.steps, "tokens": done.tokens, "seconds": done.seconds,
+        "created_at": tables.now(),
     }  # fmt: skip
-    row = {
-        "run_id": plan.run_id, "name": plan.name, "method": training.method, "base": plan.section.model,
-        "data": json.dumps(plan.data), "options": canonical_json(_plain(training.options)), "folder": str(plan.folder),
-        "steps": done.steps, "tokens": done.tokens, "seconds": done.seconds, "created_at": tables.now(),
-    }  # fmt: skip
-    _write_questions(plan, work.model)
+    told = {"run": plan.run_id, **shared, "data": plan.data, "options": options}
+    if done.rows is not None:
+        told["rows"] = asdict(done.rows)
+    model_card.write_questions(work.model, plan.questions, plan.prompts, plan.models)
     corpus.append("runs", tables.arrow("runs", [row]), f"run/{plan.run_id}", 1)
-    (work.model / CARD).write_text(json.dumps(told, indent=1))
+    model_card.write(work.model, told | {"trained_on": model_card.joined(plan.models, plan.data)})
     work.model.rename(plan.folder)
     shutil.rmtree(work.folder, ignore_errors=True)
-
-
-def _write_questions(plan: Plan, folder: Path) -> None:
-    """What was asked in this run and those before it, beside the model: it stands in no data set."""
-    for file in Path(plan.training.model).glob("questions-*.jsonl"):
-        shutil.copy(file, folder)
-    for one in plan.data:
-        if "questions" in one:
-            lines = (json.dumps({"id": prompt.id, "text": prompt.text}) + "\n" for prompt in plan.prompts)
-            (folder / one["questions"]).write_text("".join(lines), encoding="utf-8")
-
-
-def _trained_on(model: str, data: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The data of this run and of those before it."""
-    card = Path(model) / CARD
-    before = json.loads(card.read_text())["trained_on"] if card.is_file() else []
-    return [*before, *(one for one in data if one not in before)]

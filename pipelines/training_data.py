@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tracemill.core.errors import InputError, NotFound
+from tracemill.core.ids import content_id
 from tracemill.core.types import Item, Prompt, Trace
 from tracemill.corpus import tables
 from tracemill.corpus.selection import DatasetVersion, find
@@ -16,8 +16,12 @@ from tracemill.corpus.store import Corpus
 from tracemill.corpus.views import named_sql
 from tracemill.filters.privacy import masked
 from tracemill.pipelines.train_section import DataSection
+from tracemill.trainers.options import Method
 from tracemill.trainers.rewards import PREFERENCE
 from tracemill.trainers.rows import Pair
+
+PAIRED = ("dpo", "reward")
+"""Methods whose rows are pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +30,51 @@ class Part:
 
     section: DataSection
     dataset: DatasetVersion
+    identity: str
+    """Of the data set itself, or of its job: its name may stand for another one in another corpus."""
     ids: tuple[str, ...]
+    beside: tuple[str, ...]
+    """For each trace what it is used with: the id of its wrong one for DPO and reward models; for GRPO the label that
+    the majority gave, else ""."""
+    unpaired: int = 0
+    """Kept traces, beyond these, without a wrong one left of the same prompt."""
 
     @property
     def digest(self) -> str:
-        """Of the traces, in their order, and of how answers to their prompts are rewarded."""
-        rewarded = "" if self.section.reward == "rule" else self.section.reward
-        return hashlib.blake2b("".join((*self.ids, rewarded)).encode(), digest_size=16).hexdigest()
+        """Of all that makes its rows: traces in their order, partners, labels, who rewards, and what is masked."""
+        return content_id("part", *self.ids, *self.beside, self.section.reward, *self.dataset.selection.masks)
+
+    def drawn(self, count: int, seed: int) -> Part:
+        """So many of the traces, in their order."""
+        places = sorted(random.Random(seed).sample(range(len(self.ids)), count))
+        ids, beside = (tuple(known[place] for place in places) for known in (self.ids, self.beside))
+        return replace(self, ids=ids, beside=beside)
 
     def plain(self) -> dict[str, Any]:
         """As it is written down."""
-        found = {"dataset": self.dataset.name, "version": self.dataset.version, "rows": len(self.ids)}
-        told = {"take": self.section.take, "reward": self.section.reward}
-        return found | {name: value for name, value in told.items() if value not in ("kept", "rule")}
+        found = {
+            "dataset": self.dataset.name, "version": self.dataset.version, "id": self.identity, "rows": len(self.ids),
+        }  # fmt: skip
+        told = {"take": self.section.take, "reward": self.section.reward, "unpaired": self.unpaired}
+        return found | {name: value for name, value in told.items() if value not in ("kept", "rule", 0)}
 
 
-def parts(corpus: Corpus, sections: Sequence[DataSection], seed: int) -> tuple[Part, ...]:
+def parts(corpus: Corpus, sections: Sequence[DataSection], seed: int, method: Method) -> tuple[Part, ...]:
     """The traces that a recipe's `data` names. Raises NotFound, and InputError where there are none."""
     found = []
     for at, section in enumerate(sections):
-        dataset = _dataset(corpus, section.of, f"train.data[{at}].of")
-        ids = _ids(corpus, section, dataset)
-        if not ids:
+        part = _part(corpus, section, _dataset(corpus, section.of, f"train.data[{at}].of"), method)
+        if not part.ids and part.unpaired:
+            raise InputError(f"train.data[{at}]: no trace of {section.of} has a wrong one of its prompt to pair with")
+        if not part.ids:
             raise InputError(f"train.data[{at}]: {section.of} has no trace to take ({section.take})")
         if (rows := _rows(corpus, section, at)) is not None:
-            if rows > len(ids):
+            if rows > len(part.ids):
                 field = "rows" if section.rows else "as_many_as"
-                raise InputError(f"train.data[{at}].{field}: {section.of} has {len(ids):,} traces, not {rows:,}")
-            ids = _drawn(ids, rows, seed)
-        found.append(Part(section, dataset, tuple(ids)))
+                what = "pairs" if method in PAIRED else "traces"
+                raise InputError(f"train.data[{at}].{field}: {section.of} has {len(part.ids):,} {what}, not {rows:,}")
+            part = part.drawn(rows, seed)
+        found.append(part)
     return _shared(found, seed)
 
 
@@ -76,19 +96,35 @@ def _rows(corpus: Corpus, section: DataSection, at: int) -> int | None:
     return sum(_dataset(corpus, name, f"train.data[{at}].as_many_as").rows for name in section.as_many_as)
 
 
-def _ids(corpus: Corpus, section: DataSection, dataset: DatasetVersion) -> list[str]:
-    if section.take == "kept":
-        rows = corpus.rows(named_sql("member_ids"), {"name": dataset.name, "version": dataset.version})
+def _part(corpus: Corpus, section: DataSection, dataset: DatasetVersion, method: Method) -> Part:
+    """All that it may take."""
+    rows = _traces(corpus, dataset, section.take)
+    identity, unpaired = _identity(dataset, section.take, rows), 0
+    if method in PAIRED:
+        values = {"name": dataset.name, "version": dataset.version, "job": dataset.job_id}
+        pairs = corpus.rows(named_sql("pairs"), values)
+        unpaired, rows = len(rows) - len(pairs), pairs
+        beside = [row["rejected"] for row in rows]
     else:
-        values = {"job": dataset.job_id, "well_formed": section.take == "well_formed"}
-        rows = corpus.rows(named_sql("sample_ids"), values)
-    return [row["id"] for row in rows]
+        judged = method == "grpo" and section.reward == "rule"
+        beside = [row.get("label", "") if judged else "" for row in rows]
+    return Part(section, dataset, identity, tuple(row["id"] for row in rows), tuple(beside), unpaired)
 
 
-def _drawn(ids: Sequence[str], count: int, seed: int) -> list[str]:
-    """So many of them, in their order."""
-    places = sorted(random.Random(seed).sample(range(len(ids)), count))
-    return [ids[place] for place in places]
+def _traces(corpus: Corpus, dataset: DatasetVersion, take: str) -> list[tables.Row]:
+    if take == "kept":
+        return corpus.rows(named_sql("member_ids"), {"name": dataset.name, "version": dataset.version})
+    return corpus.rows(named_sql("sample_ids"), {"job": dataset.job_id, "well_formed": take == "well_formed"})
+
+
+def identity(corpus: Corpus, dataset: DatasetVersion, take: str) -> str:
+    """What tells the data from other data of that name in another corpus."""
+    return _identity(dataset, take, _traces(corpus, dataset, take) if take == "kept" else ())
+
+
+def _identity(dataset: DatasetVersion, take: str, rows: Sequence[tables.Row]) -> str:
+    """Of a data set its traces, which never change; of a job, which may get more of them, its own id."""
+    return content_id("dataset", *(row["id"] for row in rows)) if take == "kept" else dataset.job_id
 
 
 def _shared(found: list[Part], seed: int) -> tuple[Part, ...]:
@@ -97,10 +133,7 @@ def _shared(found: list[Part], seed: int) -> tuple[Part, ...]:
         return tuple(found)
     shares = [part.section.share or 0.0 for part in found]
     whole = min(len(part.ids) / share for part, share in zip(found, shares, strict=True))
-    return tuple(
-        Part(part.section, part.dataset, tuple(_drawn(part.ids, max(1, round(whole * share)), seed)))
-        for part, share in zip(found, shares, strict=True)
-    )
+    return tuple(part.drawn(max(1, round(whole * share)), seed) for part, share in zip(found, shares, strict=True))
 
 
 def items(corpus: Corpus, part: Part) -> Iterator[Item]:
@@ -122,30 +155,41 @@ def _labelled(corpus: Corpus, part: Part) -> Iterator[tuple[Item, str | None]]:
 
 
 def pairs(corpus: Corpus, part: Part) -> Iterator[Pair]:
-    """Each chosen trace with a wrong one of its prompt, where there is one left."""
-    wanted, kinds = set(part.ids), part.dataset.selection.masks
-    values = {"name": part.dataset.name, "version": part.dataset.version, "job": part.dataset.job_id}
-    for row in corpus.stream(named_sql("pairs"), values):
-        chosen, rejected = tables.trace_of(row["chosen"]), tables.trace_of(row["rejected"])
-        if chosen.id in wanted:
-            asked = tables.prompt_of(row["prompt"])
-            yield asked, _masked(chosen, asked, kinds), _masked(rejected, asked, kinds)
+    """Each chosen trace with the wrong one of its prompt."""
+    kinds = part.dataset.selection.masks
+    values = {"chosen": list(part.ids), "rejected": list(part.beside)}
+    for row in corpus.stream(named_sql("paired"), values):
+        asked = tables.prompt_of(row["prompt"])
+        chosen, rejected = (_masked(tables.trace_of(row[name]), asked, kinds) for name in ("chosen", "rejected"))
+        yield asked, chosen, rejected
 
 
 def _masked(trace: Trace, prompt: Prompt, kinds: tuple[str, ...]) -> Trace:
     return masked(trace, prompt, kinds) if kinds else trace
 
 
-def questions(corpus: Corpus, part: Part) -> Iterator[Prompt]:
-    """The prompts of the traces, each once, with what rewards their answers.
+@dataclass(slots=True)
+class Questions:
+    """What GRPO asks: the prompts of the traces, each once, with what rewards their answers."""
 
-    A majority's answer is the reference where it was the label; a reward model needs none.
-    """
-    known: set[str] = set()
-    for item, label in _labelled(corpus, part):
-        if item.prompt.id not in known:
-            known.add(item.prompt.id)
-            if part.section.reward == "preference":
-                yield replace(item.prompt, verifier=PREFERENCE, reference="")
-            else:
-                yield item.prompt if label is None else replace(item.prompt, reference=label)
+    repeated: int = 0
+    """Left out, because the same text has been asked: with what the first says, whatever the reward of the others."""
+
+    def of(self, corpus: Corpus, parts: Sequence[Part]) -> Iterator[Prompt]:
+        """A majority's answer is the reference where it was the label; a reward model needs none."""
+        asked: set[str] = set()
+        for part in parts:
+            known: set[str] = set()
+            for item, label in _labelled(corpus, part):
+                prompt = item.prompt
+                if prompt.id in known:
+                    continue
+                known.add(prompt.id)
+                if prompt.text in asked:
+                    self.repeated += 1
+                    continue
+                asked.add(prompt.text)
+                if part.section.reward == "preference":
+                    yield replace(prompt, verifier=PREFERENCE, reference="")
+                else:
+                    yield prompt if label is None else replace(prompt, reference=label)

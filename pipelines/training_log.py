@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,13 +60,20 @@ class TrainingLog:
         if now - self._written >= EVERY_S:
             self.write()
 
-    def _take(self, step: int, figures: dict[str, float]) -> None:
-        at = tables.now()
+    def _take(self, step: int, figures: Mapping[str, float]) -> None:
         self.steps, self.tokens = step, int(figures.get("num_tokens", self.tokens))
+        self._note(step, figures)
+
+    def _note(self, step: int, figures: Mapping[str, float]) -> None:
+        at = tables.now()
         self._rows += [
             {"run_id": self.run_id, "step": step, "figure": name, "value": value, "created_at": at}
             for name, value in figures.items()
         ]
+
+    def count(self, rows: Mapping[str, int]) -> None:
+        """Take how many rows there are, and how many were left out for what: figures of step 0."""
+        self._note(0, {f"rows/{name}": value for name, value in rows.items()})
 
     def restore(self, logged: Iterable[tuple[int, dict[str, float]]]) -> None:
         """Take again what was logged up to a checkpoint: a process that is killed may not have written it."""

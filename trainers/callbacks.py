@@ -8,16 +8,20 @@ from typing import Any
 Report = Callable[[int, int, dict[str, float]], None]
 """Called with the step, the last step, and what was logged at it; of several processes in the first only."""
 
+BY_END_TOKENS = ("/clipped_ratio", "_terminated_length")
+"""Figures of TRL's that take a completion without end token for a clipped one; strings end them too."""
+
 
 def figures_of(logs: dict[str, Any]) -> dict[str, float]:
-    """The numbers of one log entry; none of the summary at the end.
+    """The numbers of one log entry; none of the summary at the end, and none of what TRL counts by end tokens alone.
 
     The summary divides the loss and the samples of this process's steps by all steps and by this process's seconds,
     which is wrong in a training that goes on from a checkpoint (transformers 5.19, `_finalize_training`).
     """
     if "train_runtime" in logs:
         return {}
-    return {name: float(value) for name, value in logs.items() if isinstance(value, int | float) and name != "step"}
+    numbers = {name: float(value) for name, value in logs.items() if isinstance(value, int | float) and name != "step"}
+    return {name: value for name, value in numbers.items() if not name.endswith(BY_END_TOKENS)}
 
 
 def reporting(report: Report, trainer: Any) -> Any:

@@ -7,16 +7,17 @@ on from the last checkpoint there.
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tracemill.core.errors import EngineError, SetupError
+from tracemill.core.errors import EngineError, InputError, SetupError, TracemillError
 from tracemill.factory.cluster import connect, is_own
 from tracemill.trainers.callbacks import Report
 from tracemill.trainers.loop import Work, train
@@ -49,19 +50,22 @@ def train_on_ray(
 ) -> None:
     """Train to the end and write the model, as `loop.train` does. Blocks.
 
-    Raises EngineError where workers are lost more often than `retries`.
+    Raises EngineError where workers are lost more often than `retries`, and what a worker refuses to do.
     """
+    work = replace(work, workers=workers.count)
     _connect(address)
     if is_own():
         _check_room(workers)
-    _stop(work).unlink(missing_ok=True)
+    for left in (_stop(work), _refusal(work)):
+        left.unlink(missing_ok=True)
     done: Future[None] = Future()
     # Aside, for in the main thread Ray would put a handler of SIGINT of its own in the place of the caller's.
     threading.Thread(target=_fit, args=(training, work, workers, done), name="ray-train", daemon=True).start()
-    with _Following(_log(work), report):
+    with _Following(_log(work), report) as following:
         while not wait([done], LOOK_S).done:
-            if is_stopped():
+            if following.failure is not None or is_stopped():
                 _stop(work).touch()
+    raise_refusal(work)
     if (error := done.exception()) is not None:
         if not type(error).__module__.startswith("ray."):
             raise error
@@ -130,40 +134,68 @@ def _stop(work: Work) -> Path:
     return work.folder / "stop"
 
 
+def _refusal(work: Work) -> Path:
+    return work.folder / "refusal"
+
+
+def raise_refusal(work: Work) -> None:
+    """Raises what a worker refused to do, if one did."""
+    if _refusal(work).is_file():
+        refusal: TracemillError = pickle.loads(_refusal(work).read_bytes())
+        raise refusal
+
+
 def _work(config: dict[str, Any]) -> None:
-    """In each worker."""
+    """In each worker. What one of them refuses is not tried again: Ray's next attempt ends at once."""
     work: Work = config["work"]
+    if _refusal(work).is_file():
+        return
+    try:
+        _logged(config["training"], work)
+    except (InputError, SetupError) as error:
+        _refusal(work).write_bytes(pickle.dumps(error))
+        raise
+
+
+def _logged(training: Training, work: Work) -> None:
     with _log(work).open("a") as log:
 
         def write(step: int, last: int, figures: dict[str, float]) -> None:
             log.write(json.dumps([step, last, figures]) + "\n")
             log.flush()
 
-        train(config["training"], work, write, _stop(work).exists)
+        train(training, work, write, _stop(work).exists)
 
 
 @dataclass
 class _Following:
-    """Reports what the workers log, as they do."""
+    """Reports what the workers log, as they do. What a report raises ends the training, and is raised at the end."""
 
     log: Path
     report: Report
+    failure: Exception | None = None
     _end: threading.Event = field(default_factory=threading.Event)
     _seen: int = 0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Following:
         self._seen = self.log.stat().st_size if self.log.is_file() else 0
         self._thread = threading.Thread(target=self._follow, name="training-log")
         self._thread.start()
+        return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._end.set()
         self._thread.join()
+        if self.failure is not None and kind is None:
+            raise self.failure
 
     def _follow(self) -> None:
-        while not self._end.wait(LOOK_S):
+        try:
+            while not self._end.wait(LOOK_S):
+                self._read()
             self._read()
-        self._read()
+        except Exception as error:  # noqa: BLE001 - handed to the caller, whose corpus may be full
+            self.failure = error
 
     def _read(self) -> None:
         if not self.log.is_file():

@@ -11,7 +11,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from logging import ERROR, getLogger
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tracemill.core.errors import SetupError
+from tracemill.trainers import rollouts
 from tracemill.trainers.callbacks import Report, figures_of, reporting, stopping
 from tracemill.trainers.options import Dpo, Grpo, Sft, Training
-from tracemill.trainers.rewards import Rewards
 from tracemill.trainers.text import Text
 from tracemill.trainers.trl_rewards import trl_reward
 
@@ -31,6 +31,8 @@ class Work:
     """The folder of a training, on storage that all its processes see."""
 
     folder: Path
+    workers: int = 1
+    """Processes that train, each of which writes its part of a checkpoint."""
 
     @property
     def data(self) -> Path:
@@ -49,7 +51,13 @@ class Work:
     def last_checkpoint(self) -> Path | None:
         """The newest that was written to its end."""
         found = sorted(self.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-        return next((path for path in reversed(found) if _is_whole(path)), None)
+        return next((path for path in reversed(found) if self._is_whole(path)), None)
+
+    def _is_whole(self, checkpoint: Path) -> bool:
+        """The first process writes the state last; others may still be at their random state then."""
+        each = [f"rng_state_{worker}.pth" for worker in range(self.workers)]
+        random = ["rng_state.pth"] if self.workers == 1 else each
+        return bool(_state(checkpoint)) and all((checkpoint / name).is_file() for name in random)
 
     def logged(self) -> Iterator[tuple[int, dict[str, float]]]:
         """Steps up to the last checkpoint with what was logged at them."""
@@ -71,13 +79,6 @@ def _state(checkpoint: Path) -> dict[str, Any]:
 def _is_at_the_end(checkpoint: Path) -> bool:
     state = _state(checkpoint)
     return bool(state["global_step"] >= state["max_steps"])
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    """The first process writes the state last; others may still be at their random state then."""
-    workers = _workers()
-    random = ["rng_state.pth"] if workers == 1 else [f"rng_state_{worker}.pth" for worker in range(workers)]
-    return bool(_state(checkpoint)) and all((checkpoint / name).is_file() for name in random)
 
 
 def check_installed() -> None:
@@ -113,7 +114,9 @@ def train(training: Training, work: Work, report: Report, is_stopped: Callable[[
     model = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.is_world_process_zero():
         whole = model.merge_and_unload() if training.options.lora else model
-        _write(whole, text.tokenizer, training.model, work)
+        # A reward model is given prompts as they are here; all others are asked raw text too.
+        tokenizer = text.tokenizer if training.method == "reward" else text.tokenizer_of(training.model)
+        _write(whole, tokenizer, training.model, work)
     trainer.accelerator.wait_for_everyone()
 
 
@@ -145,27 +148,45 @@ def _trainer(training: Training, text: Text, work: Work, rows: Any) -> Any:
         shared["peft_config"] = _lora(training)
     if isinstance(options, Sft):
         length = options.max_length if options.packing else None  # rows that are longer were left out
-        config = trl.SFTConfig(**common, max_length=length, packing=options.packing)
-        return trl.SFTTrainer(_model(training), args=config, **shared)
+        config = on_one_device(trl.SFTConfig(**common, max_length=length, packing=options.packing))
+        return trl.SFTTrainer(_model(training, text), args=config, **shared)
     if isinstance(options, Grpo):
-        rewards = trl_reward(_rewards(training, options, text))
-        config = trl.GRPOConfig(**common, **_grpo(options))
-        return trl.GRPOTrainer(_model(training), reward_funcs=rewards, args=config, **shared)
+        stops = text.thinking.stop
+        config = on_one_device(trl.GRPOConfig(**common, **_grpo(options, stops)))
+        model = _model(training, text)
+        rewards = trl_reward(training.rewards(text.prefill), model.generation_config.eos_token_id, stops)
+        trainer = rollouts.trainer_class(stops)(model, reward_funcs=rewards, args=config, **shared)
+        if options.reference_every is not None:
+            trainer.add_callback(rollouts.keeping_reference(trainer, work.folder / "references"))
+        return trainer
     if isinstance(options, Dpo):
-        config = trl.DPOConfig(**common, beta=options.beta, max_length=None)
-        return trl.DPOTrainer(_model(training), args=config, **shared)
-    return trl.RewardTrainer(_model(training, scores=True), args=trl.RewardConfig(**common, max_length=None), **shared)
+        config = on_one_device(trl.DPOConfig(**common, beta=options.beta, max_length=None))
+        return trl.DPOTrainer(_model(training, text), args=config, **shared)
+    config = on_one_device(trl.RewardConfig(**common, max_length=None))
+    return trl.RewardTrainer(_model(training, text), args=config, **shared)
 
 
-def _model(training: Training, scores: bool = False) -> Any:
+def on_one_device(config: Any) -> Any:
+    """A process trains on one: of a machine with several GPUs transformers (5.19) would take all (`nn.DataParallel`),
+    and multiply the batch by their number."""
+    if config.n_gpu > 1:
+        config._n_gpu = 1
+    return config
+
+
+def _model(training: Training, text: Text) -> Any:
     """The model in 32 bits: AdamW's steps are lost in 16. On a GPU it computes in bfloat16 (`bf16`)."""
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind = {"attn_implementation": "flash_attention_2"} if getattr(training.options, "packing", False) else {}
-    if scores:
+    if training.method == "reward":
         return AutoModelForSequenceClassification.from_pretrained(training.model, num_labels=1, dtype=torch.float32)
-    return AutoModelForCausalLM.from_pretrained(training.model, dtype=torch.float32, **kind)
+    model = AutoModelForCausalLM.from_pretrained(training.model, dtype=torch.float32, **kind)
+    known, end = model.generation_config.eos_token_id, text.tokenizer.eos_token_id
+    others = known if isinstance(known, list) else [known]
+    model.generation_config.eos_token_id = [end, *(one for one in others if one not in (end, None))]
+    return model
 
 
 def _arguments(training: Training, work: Work) -> dict[str, Any]:
@@ -211,7 +232,7 @@ def _workers() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-def _grpo(options: Grpo) -> dict[str, Any]:
+def _grpo(options: Grpo, stops: Sequence[str]) -> dict[str, Any]:
     sync = {} if options.reference_every is None else {
         "sync_ref_model": True,
         "ref_model_mixup_alpha": 1.0,
@@ -233,21 +254,10 @@ def _grpo(options: Grpo) -> dict[str, Any]:
             "beta": options.beta,
             "epsilon": options.epsilon,
             "loss_type": options.loss,
+            "scale_rewards": "none" if options.loss == "dr_grpo" else "group",
+            "generation_kwargs": rollouts.generation(stops, options.vllm != "off"),
             "use_vllm": options.vllm != "off",
         }
-    )
-
-
-def _rewards(training: Training, options: Grpo, text: Text) -> Rewards:
-    margin = options.length_margin or max(1, options.max_tokens // 5)
-    return Rewards(
-        weights=options.rewards,
-        thinking=training.thinking,
-        prefill=text.prefill,
-        max_tokens=options.max_tokens,
-        margin=margin,
-        options=training.verify or {},
-        preference=options.preference,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from tracemill.core.errors import InputError
-from tracemill.trainers.rewards import Weights
+from tracemill.trainers.rewards import Rewards, Weights
 
 Method = Literal["sft", "grpo", "dpo", "reward"]
 Schedule = Literal["cosine", "linear", "constant"]
@@ -37,7 +37,8 @@ class Options:
     clip: float = 1.0
     """Greatest norm of the gradient."""
     max_length: int = 32_768
-    """Longest row in tokens, prompt and completion; longer ones are left out, and counted."""
+    """Longest row in tokens, prompt and completion (of GRPO, `max_tokens`); longer ones are left out, and counted. It
+    is never more than the model's window."""
     lora: int = 0
     """Rank of low-rank adapters on all linear layers (peft), merged into the model at the end; 0 trains all weights."""
     lora_alpha: float | None = None
@@ -49,16 +50,27 @@ class Options:
     """A fifth slower, and long rows take much less memory."""
 
     least: ClassVar[dict[str, float]] = {
-        "steps": 1, "epochs": 0, "batch": 1, "per_device": 1, "end": 0, "warmup": 0, "weight_decay": 0, "clip": 0,
+        "steps": 1, "batch": 1, "per_device": 1, "end": 0, "warmup": 0, "weight_decay": 0, "clip": 0,
         "max_length": 2, "lora": 0, "save_every": 1, "log_every": 1, "learning_rate": 0, "samples": 2,
-        "max_tokens": 1, "temperature": 0, "beta": 0, "epsilon": 0, "reference_every": 1,
+        "max_tokens": 1, "beta": 0, "epsilon": 0, "reference_every": 1, "length_margin": 1,
     }  # fmt: skip
+    above: ClassVar[tuple[str, ...]] = ("epochs", "temperature", "top_p", "vllm_memory", "lora_alpha")
+    """What is above 0."""
+    most: ClassVar[dict[str, float]] = {"end": 1, "top_p": 1, "vllm_memory": 1}
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value, least = getattr(self, one.name), self.least.get(one.name)
-            if value is not None and least is not None and value < least:
-                raise InputError(f"{one.name}: must be at least {least:g}, got {value:g}")
+            name, value = one.name, getattr(self, one.name)
+            if value is None:
+                continue
+            if name in self.least and value < self.least[name]:
+                raise InputError(f"{name}: must be at least {self.least[name]:g}, got {value:g}")
+            if name in self.above and value <= 0:
+                raise InputError(f"{name}: must be above 0, got {value:g}")
+            if name in self.most and value > self.most[name]:
+                raise InputError(f"{name}: must be at most {self.most[name]:g}, got {value:g}")
+        if self.schedule == "linear" and self.end == 1:
+            raise InputError("end: 1 is no fall of the learning rate; set schedule: constant")
 
     def shared(self, workers: int) -> tuple[int, int]:
         """Rows that each of so many devices holds at once, and how many such batches make a step.
@@ -95,9 +107,10 @@ class Grpo(Options):
     epsilon: float = 0.2
     """How far the ratio of probabilities may move from 1 before it is clipped."""
     reference_every: int | None = None
-    """The reference model becomes the current one every so many steps."""
+    """The reference model becomes the current one every so many steps. Needs `beta`, and weights that are all trained:
+    with `lora` it stays the model that training began from."""
     loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
-    """How tokens are averaged: see TRL's `loss_type`."""
+    """How tokens are averaged: see TRL's `loss_type`. `dr_grpo` does not divide by the rewards' deviation either."""
     rewards: Weights = field(default_factory=Weights)
     """What each part of the reward counts."""
     length_margin: int | None = None
@@ -119,6 +132,13 @@ class Grpo(Options):
             raise InputError("vllm_server: goes with vllm: server, and that with it")
         if (self.rewards.preference != 0) != (self.preference is not None):
             raise InputError("preference: goes with rewards: {preference: …}, and that with it")
+        if self.reference_every is not None and (self.lora or not self.beta):
+            why = (
+                "no reference model without beta" if self.lora == 0 else "with lora the reference model stays as it was"
+            )
+            raise InputError(f"reference_every: {why}; leave it out")
+        if self.length_margin is not None and self.length_margin > self.max_tokens:
+            raise InputError(f"length_margin: must be at most max_tokens ({self.max_tokens}), got {self.length_margin}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,3 +172,16 @@ class Training:
     seed: int
     verify: Any = None
     """Options of verifiers by name, for GRPO."""
+
+    def rewards(self, prefill: str) -> Rewards:
+        """What rewards GRPO's completions, after a prompt that ends with `prefill`."""
+        options: Grpo = self.options
+        return Rewards(
+            weights=options.rewards,
+            thinking=self.thinking,
+            prefill=prefill,
+            max_tokens=options.max_tokens,
+            margin=options.length_margin or max(1, options.max_tokens // 5),
+            options=self.verify or {},
+            preference=options.preference,
+        )

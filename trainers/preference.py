@@ -61,9 +61,10 @@ class PreferenceModel:
         if isinstance(shown, str):
             end = self._tokenizer.eos_token or ""
             written = text.removesuffix(end) + end
-            found = (
-                self._tokenizer(shown)["input_ids"] + self._tokenizer(written, add_special_tokens=False)["input_ids"]
-            )
+            first = self._tokenizer.bos_token
+            is_whole = bool(first) and shown.startswith(first)  # a chat template has put it there
+            prompt = self._tokenizer(shown, add_special_tokens=not is_whole)["input_ids"]
+            found = prompt + self._tokenizer(written, add_special_tokens=False)["input_ids"]
         else:
             turns = [*shown, {"role": "assistant", "content": text}]
             found = self._tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"]

@@ -1,6 +1,7 @@
 """Defaults by the size of the model, and hyper-parameters that were published, with their source.
 
-What a recipe sets counts first, then its `preset`, then these defaults, then those of `trainers.options`.
+What a recipe sets counts first, then its `preset`, then these defaults, then those of `trainers.options`. With `lora`
+a preset's `reference_every` does not count: the reference is the model without its adapters.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ _LONG: Mapping[str, Any] = {"max_length": 32_768, "per_device": 1, "gradient_che
 """Rows of so many tokens go through a GPU one by one, as in s1's and Sky-T1's scripts."""
 _R1_RL: Mapping[str, Any] = {
     **_LONG,
+    "max_length": 34_816,
     "learning_rate": 3e-6, "beta": 0.001, "temperature": 1.0, "samples": 16, "batch": 512, "max_tokens": 32_768,
     "reference_every": 400, "loss": "grpo", "schedule": "constant", "warmup": 0,
 }  # fmt: skip
 """DeepSeek-R1's reinforcement learning (Nature 645, 633-638, "Training details"): 32 questions with 16 samples a step.
+Its limit of 32,768 tokens is that of the completion; 2,048 more are left to the question.
 It draws the samples of 16 steps at once; here each step draws its own."""
 
 PRESETS: Mapping[str, tuple[Method, Mapping[str, Any]]] = {
@@ -106,6 +109,8 @@ def options_of(method: Method, given: Mapping[str, Any], parameters: int, where:
             raise InputError(f"{where}.preset: {name} is one of {kind}, not of {method}")
     lora = own.get("lora", preset.get("lora", 0))
     defaults = sized(method, parameters, lora if isinstance(lora, int) else 0) | dict(preset)
+    if lora:
+        defaults.pop("reference_every", None)  # adapters leave the reference as it was
     return configured(KINDS[method], own, where, method, defaults=defaults)
 
 

@@ -32,7 +32,7 @@ from tracemill.core.markup import markup_named, split
 from tracemill.core.types import Item, Outcome, Prompt, Verdict, Verifier
 from tracemill.filters.repetition import repetition
 from tracemill.trainers.preference import Shown, preference_model
-from tracemill.verifiers.judging import judge, judge_many, unsampled_trace
+from tracemill.verifiers.judging import NO_REFERENCE, judge, judge_many, unsampled_trace
 
 COMPONENTS = ("accuracy", "format", "language", "repetition", "length", "preference")
 PREFERENCE = "preference"
@@ -105,13 +105,15 @@ class Rewards:
         texts: Sequence[str],
         tokens: Sequence[int],
         shown: Sequence[Shown] | None = None,
+        cut_off: Sequence[bool] | None = None,
     ) -> list[Reward]:
         """The reward of each completion, to the prompt of the same number, of so many tokens. Judged in parallel.
 
         `shown` is what the model got, as text or chat turns; only `preference` looks at it, and without it takes the
-        prompts' texts.
+        prompts' texts. `cut_off` says which the token limit ended; they do not keep the format, as in the factory.
         """
-        items = [self._item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        ended = [False] * len(texts) if cut_off is None else cut_off
+        items = [self._item(*one) for one in zip(prompts, texts, ended, strict=True)]
         seen = [prompt.text for prompt in prompts] if shown is None else shown
         found: dict[int, Reward] = {}
         by_verifier: dict[str, list[int]] = {}
@@ -129,9 +131,22 @@ class Rewards:
                 found[at] = self._reward(items[at], accuracy, preference, tokens[at])
         return [found[at] for at in range(len(items))]
 
-    def _item(self, prompt: Prompt, text: str) -> Item:
+    def can_judge(self, prompt: Prompt) -> bool:
+        """Whether a completion to it can have a reward: not where its verifier asks a model, or lacks a reference."""
+        if prompt.verifier == PREFERENCE:
+            return self.preference is not None
+        verifier = self._verifier(prompt.verifier)
+        if hasattr(verifier, "ask"):
+            return False
+        if prompt.reference.strip():
+            return True
+        (found,) = judge(prompt, unsampled_trace(prompt, "0"), (verifier,))
+        return not found.reason.startswith(NO_REFERENCE)
+
+    def _item(self, prompt: Prompt, text: str, cut_off: bool) -> Item:
         parts = split(self.prefill + text, markup_named(self.thinking))
-        return Item(prompt, unsampled_trace(prompt, parts.answer, parts.reasoning, parts.faults, self.thinking))
+        faults = (*parts.faults, "cut_off") if cut_off else parts.faults
+        return Item(prompt, unsampled_trace(prompt, parts.answer, parts.reasoning, faults, self.thinking))
 
     def _verifier(self, name: str) -> Verifier:
         found: Verifier = plugins.get("verifiers", name, self.options.get(name), where="verifier")

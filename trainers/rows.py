@@ -1,13 +1,14 @@
 """Rows for the trainers: traces as tokens for SFT, pairs for DPO and reward models, questions for GRPO.
 
-A row that is longer than `max_length` is left out and counted: cut, it would teach to think without an end.
+Left out and counted are rows that are longer than `max_length` or the model's window, traces that the token limit ended
+(cut, or with an end put to them, they would teach what no model wrote), and questions whose answers nothing can judge.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from tracemill.core.types import Item, Prompt, Trace
-from tracemill.trainers.options import Method
+from tracemill.trainers.options import Method, Training
+from tracemill.trainers.rewards import Rewards
 from tracemill.trainers.text import Text
 from tracemill.trainers.trl_rewards import rl_row
 
@@ -56,16 +58,38 @@ class Rows:
 
     text: Text
     max_length: int
+    """Longest row; shorter where the model's window is."""
+    reserved: int = 0
+    """Tokens of a row that a completion takes, of GRPO."""
+    rewards: Rewards = field(default_factory=Rewards)
+    """What judges the answers to GRPO's questions."""
     made: int = 0
     too_long: int = 0
+    cut_off: int = 0
+    """Traces, or pairs with one, that the token limit ended."""
+    unjudged: int = 0
+    """Questions no answer to which can have a reward."""
     tokens: int = 0
     """Of all rows that were made, without padding."""
     longest: int = 0
     """Tokens of the longest that was left out."""
 
+    def __post_init__(self) -> None:
+        self.max_length = min(self.max_length, self.text.window or self.max_length)
+
+    @classmethod
+    def of(cls, training: Training) -> Rows:
+        """For a training. Raises InputError as `Text.of` does."""
+        text, options = Text.of(training.model, training.thinking), training.options
+        if training.method != "grpo":
+            return cls(text, options.max_length)
+        return cls(text, options.max_length, options.max_tokens, training.rewards(text.prefill))
+
     def sft(self, items: Iterable[Item]) -> Iterator[Row]:
         """`input_ids` and `labels`: -100 where the loss does not count, which is the prompt."""
         for item in items:
+            if self._is_cut_off(item.trace):
+                continue
             prompt, completion = self._ids(item.prompt, item.trace)
             if self._fits(len(prompt) + len(completion)):
                 yield {"input_ids": prompt + completion, "labels": [-100] * len(prompt) + completion}
@@ -73,14 +97,18 @@ class Rows:
     def dpo(self, pairs: Iterable[Pair]) -> Iterator[Row]:
         """`prompt`, `chosen` and `rejected` as text; TRL's DPOTrainer takes no tokens."""
         for prompt, *traces in pairs:
+            if self._is_cut_off(*traces):
+                continue
             shown = self.text.prompt(prompt.text)
-            chosen, rejected = (self.text.completion(shown, one.reasoning, one.answer) for one in traces)
+            chosen, rejected = (self.text.completion(shown, one.reasoning, one.answer, one.faults) for one in traces)
             if self._fits(max(sum(map(len, self._ids(prompt, one))) for one in traces)):
-                yield {"prompt": self.text.bare(shown), "chosen": chosen, "rejected": rejected}
+                yield {"prompt": shown, "chosen": chosen, "rejected": rejected}
 
     def reward(self, pairs: Iterable[Pair]) -> Iterator[Row]:
         """`chosen_ids` and `rejected_ids`, each prompt and completion."""
         for prompt, *traces in pairs:
+            if self._is_cut_off(*traces):
+                continue
             chosen, rejected = (list(chain(*self._ids(prompt, one))) for one in traces)
             if self._fits(max(len(chosen), len(rejected))):
                 yield {"chosen_ids": chosen, "rejected_ids": rejected}
@@ -88,17 +116,25 @@ class Rows:
     def grpo(self, prompts: Iterable[Prompt]) -> Iterator[Row]:
         """Questions as text, with what judges their answers."""
         for prompt in prompts:
+            if not self.rewards.can_judge(prompt):
+                self.unjudged += 1
+                continue
             shown = self.text.prompt(prompt.text)
-            if self._fits(len(self.text.tokenizer.encode(shown))):
-                yield rl_row(prompt, self.text.bare(shown))
+            if self._fits(len(self.text.tokenizer.encode(shown)), self.reserved):
+                yield rl_row(prompt, shown)
 
     def _ids(self, prompt: Prompt, trace: Trace) -> tuple[list[int], list[int]]:
-        return self.text.ids(prompt.text, trace.reasoning, trace.answer)
+        return self.text.ids(prompt.text, trace.reasoning, trace.answer, trace.faults)
 
-    def _fits(self, tokens: int) -> bool:
-        if tokens > self.max_length:
+    def _is_cut_off(self, *traces: Trace) -> bool:
+        found = any(trace.finish_reason == "length" for trace in traces)
+        self.cut_off += found
+        return found
+
+    def _fits(self, tokens: int, reserved: int = 0) -> bool:
+        if tokens + reserved > self.max_length:
             self.too_long += 1
-            self.longest = max(self.longest, tokens)
+            self.longest = max(self.longest, tokens + reserved)
             return False
         self.made += 1
         self.tokens += tokens

@@ -6,7 +6,7 @@ and deviation, and has advantage 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tracemill.core.ids import canonical_json
@@ -14,11 +14,14 @@ from tracemill.core.types import Prompt
 from tracemill.trainers.rewards import COMPONENTS, Rewards, prompt_of
 
 
-def trl_reward(rewards: Rewards) -> Callable[..., list[float | None]]:
+def trl_reward(
+    rewards: Rewards, ends: Collection[int] = (), stops: Sequence[str] = ()
+) -> Callable[..., list[float | None]]:
     """A reward function for `reward_funcs`.
 
     The data set has the columns `question`, `reference`, `verifier` and `metadata` beside `prompt`. Logs the mean of
-    each component as `rewards/<component>`, and the share of completions that could not be judged.
+    each component as `rewards/<component>`, and the share of completions that could not be judged. With `ends`, the
+    tokens that end a completion beside the strings `stops`, what has `max_tokens` tokens and no end was cut off.
     """
 
     def tracemill(
@@ -34,13 +37,20 @@ def trl_reward(rewards: Rewards) -> Callable[..., list[float | None]]:
     ) -> list[float | None]:
         asked = [*map(prompt_of, question, reference, verifier, metadata)]
         texts = [one if isinstance(one, str) else _text(one[-1], rewards.prefill) for one in completions]
-        found = rewards.of(asked, texts, [*map(len, completion_ids)], prompts)
+        cut_off = [*map(is_cut_off, completion_ids, texts)]
+        found = rewards.of(asked, texts, [*map(len, completion_ids)], prompts, cut_off)
         for name in COMPONENTS:
             values = [value for one in found if (value := getattr(one, name)) is not None]
             if values:
                 log_metric(f"rewards/{name}", sum(values) / len(values))
+        if ends:
+            log_metric("rewards/cut_off", sum(cut_off) / len(cut_off))
         log_metric("rewards/undecided", sum(one.total is None for one in found) / len(found))
         return [one.total for one in found]
+
+    def is_cut_off(ids: Sequence[int], text: str) -> bool:
+        has_end = (len(ids) > 0 and ids[-1] in ends) or any(stop in text for stop in stops)
+        return bool(ends and rewards.max_tokens and len(ids) >= rewards.max_tokens and not has_end)
 
     return tracemill
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tracemill.core.errors import InputError
 from tracemill.factory import weights
-from tracemill.factory.weights import fingerprint
+from tracemill.factory.weights import fingerprint, model_at
 
 
 @pytest.fixture
@@ -48,6 +49,44 @@ def test_a_change_in_the_middle_of_a_large_file_is_seen(folder: Path, monkeypatc
     assert fingerprint(str(folder)) != before
 
 
-@pytest.mark.parametrize("model", ["smollm2-135m", "owner/name", "./nowhere"])
+def test_of_large_files_beside_the_weights_pieces_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_PIECE", 16)
+    monkeypatch.setattr(weights, "_PIECES", 4)
+    path = folder / "notes.txt"
+    path.write_text("a" * 10_000)
+    before = fingerprint(str(folder))
+    path.write_text("a" * 100 + "b" + "a" * 9_899)
+    assert fingerprint(str(folder)) == before, "between the pieces"
+    path.write_text("a" * 9_999 + "b")
+    assert fingerprint(str(folder)) != before
+
+
+def test_a_folder_is_found_without_a_dot_before_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transformers takes `models/x` for a folder where there is one, and for a name of the hub elsewhere."""
+    monkeypatch.chdir(folder.parent.parent)
+    bare = f"{folder.parent.name}/{folder.name}"
+    assert model_at(bare) == Path(bare)
+    assert fingerprint(bare) == fingerprint(f"./{bare}") == fingerprint(str(folder)) != ""
+
+
+@pytest.mark.parametrize("model", ["smollm2-135m", "owner/name", "./nowhere", "~nobody-of-that-name/x", "x/" * 5000])
 def test_what_is_no_folder_here_has_none(model: str) -> None:
     assert fingerprint(model) == ""
+    assert model_at(model) is None
+
+
+def test_a_folder_without_a_model_has_none_and_is_not_read(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").symlink_to(folder / "nowhere")
+    assert fingerprint(str(folder)) == ""
+    assert model_at(str(folder)) is None
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(weights, "_digest", refuse)  # tests may run as root, who reads everything
+    with pytest.raises(InputError, match=r"^model .*/model: cannot be read \(Permission denied\)$"):
+        fingerprint(str(folder))

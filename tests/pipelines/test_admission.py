@@ -11,7 +11,7 @@ from tracemill.core.errors import InputError
 from tracemill.core.settings import settings
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.admission import admitted
-from tracemill.pipelines.recipe import Recipe
+from tracemill.pipelines.recipe import JudgeSection, Recipe
 
 HERE = "https://models.example/v1"
 
@@ -52,6 +52,22 @@ def test_a_listed_server_gets_its_own_key() -> None:
 def test_anything_else_is_refused(generate: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         admitted(recipe_of(**generate), settings())
+
+
+@pytest.mark.parametrize(
+    ("field", "engine"), [("generate", "vllm"), ("generate", "transformers"), ("mix", "vllm"), ("judge", "vllm")]
+)
+@pytest.mark.parametrize("name", ["{}", "~nobody-of-that-name/x"])
+def test_a_folder_that_is_no_model_is_refused_before_it_is_read(
+    field: str, engine: str, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "passwords.txt").write_text("secret")
+    section = {"engine": engine, "model": name.format(tmp_path)}
+    recipe = recipe_of(engine="fake", mix=[section]) if field == "mix" else recipe_of(**section)
+    if field == "judge":
+        recipe = recipe_of(engine="fake").model_copy(update={"judge": JudgeSection.model_validate(section)})
+    with pytest.raises(InputError, match=rf"^.*{field}.*\.model: .* is not a model folder"):
+        admitted(recipe, settings())
 
 
 def sifted_by(name: str, **options: Any) -> Recipe:

@@ -14,11 +14,15 @@ from tracemill.core.settings import settings
 from tracemill.core.types import Outcome, Verdict
 from tracemill.corpus import tables
 from tracemill.corpus.store import Corpus
+from tracemill.pipelines import orders
 from tracemill.pipelines import recipe as recipes
 from tracemill.pipelines.comparison import compare, find_evaluation, stored_evaluations
 from tracemill.pipelines.evaluation import Evaluation, assess, evaluate, evaluation_recipe
+from tracemill.pipelines.jobs import Job, JobStore, newest_job
 from tracemill.pipelines.plan import Plan, make_plan
 from tracemill.pipelines.runner import Watch, run_job
+from tracemill.pipelines.running import run_stored
+from tracemill.pipelines.service import job_funnel
 from tracemill.pipelines.trained_on import Trained
 
 RIGHT, WRONG, NONE = "<think>\nx\n</think>\n\\boxed{%s}", "<think>\nx\n</think>\n\\boxed{999}", "<think>\nno idea"
@@ -108,7 +112,25 @@ async def test_nothing_is_sifted_or_selected(tmp_path: Path, corpus: Corpus) -> 
     assert (result.dataset.version, result.funnel.kept, result.funnel.generated) == (0, None, 12)
     for table in ("datasets", "every_drop", "anatomy"):
         assert corpus.rows(f"SELECT count(*) AS n FROM {table}", {}) == [{"n": 0}]
-    assert plan.job_id == make_plan(recipes.parse(recipe)).job_id  # its samples serve a run of the recipe, too
+
+
+async def test_an_evaluation_leaves_the_run_of_its_recipe_as_it_was(tmp_path: Path) -> None:
+    recipe = recipes.parse(faked(tmp_path, "both") | {"select": {"per_prompt": 1}})
+    here, store = settings(), JobStore(settings().jobs_url)
+
+    async def done(plan: Plan) -> Job:
+        orders.submit(plan.job_id, plan.recipe, "command", here, store)
+        await run_stored(plan, here, Watch(), store, "command")
+        return newest_job("both", store)
+
+    before = await done(make_plan(recipe))
+    kept = job_funnel(before, Corpus.open(here.corpus)).kept
+    assert (before.recipe["purpose"], before.progress["kept"]) == ("data", kept)
+    assert kept is not None
+    after = await done(plan_of(faked(tmp_path, "both") | {"select": {"per_prompt": 1}}))
+    assert after == before
+    assert job_funnel(after, Corpus.open(here.corpus)).kept == kept
+    assert sorted(one.recipe["purpose"] for one in store.list()) == ["data", "evaluation"]
 
 
 async def test_evaluated_again_nothing_new_is_written(tmp_path: Path, corpus: Corpus) -> None:

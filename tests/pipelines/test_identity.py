@@ -28,6 +28,13 @@ def test_other_weights_under_the_same_path_are_another_job(tmp_path: Path) -> No
     assert job("fake", str(tmp_path)) == before["fake"]  # it loads none
 
 
+def test_a_folder_without_a_model_tells_nothing(tmp_path: Path) -> None:
+    (tmp_path / "passwords.txt").write_text("one")
+    before = job("transformers", str(tmp_path))
+    (tmp_path / "passwords.txt").write_text("two")
+    assert job("transformers", str(tmp_path)) == before
+
+
 @pytest.mark.parametrize(
     ("model", "expected"),
     [("smollm2-135m", "c6d47bb3873c354603821830b7c936cf"), ("owner/name", "3da4c083141e7d4ba7629e8abdae9587")],

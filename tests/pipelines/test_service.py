@@ -20,7 +20,7 @@ from tracemill.pipelines.jobs import Job, JobState, JobStore, Order
 from tracemill.pipelines.plan import make_plan
 from tracemill.pipelines.policy import policy_of
 from tracemill.pipelines.recipe import Recipe
-from tracemill.pipelines.service import JobRunner, job_funnel, order, resume_unfinished, submit
+from tracemill.pipelines.service import JobRunner, job_funnel, order, resume_unfinished, stored_plan, submit
 
 
 def recipe_of(path: Path, **parts: Any) -> Recipe:
@@ -34,6 +34,9 @@ def questions(tmp_path: Path) -> Path:
     path = tmp_path / "sums.jsonl"
     path.write_text("".join(json.dumps({"prompt": f"{k} + {k}?", "answer": str(2 * k)}) + "\n" for k in range(6)))
     return path
+
+
+GENERATED = {"name": "sums", "prompts": [{"source": "reasoning_gym", "task": "chain_sum", "count": 2}]}
 
 
 async def run(recipe: Recipe) -> tuple[JobStore, Job]:
@@ -54,6 +57,29 @@ async def test_a_job_ends_finished_with_its_progress_and_funnel(questions: Path)
     assert funnel.kept == funnel.sifted > 0
 
 
+async def test_a_job_whose_model_has_changed_or_gone_says_so(questions: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(b"1")
+    recipe = recipe_of(questions, generate={"engine": "transformers", "model": str(model)})
+    store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
+    job, _ = store.submit(job_id, recipe, "service")
+    assert stored_plan(job).job_id == job_id
+    (model / "model.safetensors").write_bytes(b"2")
+    await JobRunner().run(job_id, settings())
+    told = f"what the prompt files hold or the model in {model} has changed since the job was submitted"
+    assert str((store.get(job_id) or job).error).startswith(told)
+    generated = recipe.model_copy(update={"prompts": recipes.parse(GENERATED).prompts})
+    job, _ = store.submit(make_plan(generated).job_id, generated, "service")
+    (model / "model.safetensors").write_bytes(b"3")
+    with pytest.raises(InputError, match=f"^the model in {model} has changed since"):
+        stored_plan(job)
+    model.rename(tmp_path / "moved")
+    with pytest.raises(InputError, match=f"^there is no model in {model} any more"):
+        stored_plan(job)
+
+
 async def test_a_job_that_keeps_nothing_has_a_funnel_that_says_so(questions: Path) -> None:
     _, job = await run(recipe_of(questions, filters=[{"length": {"min_words": 1000}}]))
     funnel = job_funnel(job, Corpus.open(settings().corpus))
@@ -63,7 +89,10 @@ async def test_a_job_that_keeps_nothing_has_a_funnel_that_says_so(questions: Pat
 async def test_a_job_whose_file_is_gone_or_changed_fails_and_says_why(questions: Path) -> None:
     recipe = recipe_of(questions)
     store, job_id = JobStore(settings().jobs_url), make_plan(recipe).job_id
-    for text, reason in (("", "the sources hold no prompt"), ('{"prompt": "?", "answer": "1"}\n', "have changed")):
+    for text, reason in (
+        ("", "the sources hold no prompt"),
+        ('{"prompt": "?", "answer": "1"}\n', "what the prompt files hold has changed"),
+    ):
         questions.write_text(text)
         store.submit(job_id, recipe, "service")
         await JobRunner().run(job_id, settings())

@@ -18,12 +18,12 @@ from tracemill.pipelines.plan import Plan
 from tracemill.pipelines.runner import Result
 from tracemill.pipelines.runner import Watch as JobWatch
 from tracemill.pipelines.running import run_stored
+from tracemill.pipelines.stage_checks import check
 from tracemill.pipelines.stages import (
     Made,
     StageSection,
     StagesRecipe,
     at_full_size,
-    check,
     recipe_of,
     train_section_of,
 )
@@ -45,7 +45,11 @@ def with_train(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_name_stands_for_what_the_stage_made() -> None:
-    judge = {"name": "judge", "evaluate": {"prompts": [SUMS], "generate": {"engine": "transformers", "model": "learn"}}}
+    fresh = SUMS | {"seed": 50}
+    judge = {
+        "name": "judge",
+        "evaluate": {"prompts": [fresh], "generate": {"engine": "transformers", "model": "learn"}},
+    }
     toy = pipeline(LETTERS, TEACH, LEARN, judge)
     check(toy)
     made = {

@@ -17,7 +17,8 @@ from tracemill.pipelines.jobs import JobStore
 from tracemill.pipelines.plan import Plan
 from tracemill.pipelines.runner import Result, Watch
 from tracemill.pipelines.running import run_stored
-from tracemill.pipelines.stages import Made, StageSection, StagesRecipe, at_full_size, check
+from tracemill.pipelines.stage_checks import check
+from tracemill.pipelines.stages import Made, StageSection, StagesRecipe, at_full_size
 from tracemill.pipelines.staging import Doing, run_stages
 from tracemill.pipelines.train_section import TrainSection
 from tracemill.pipelines.training import Watch as TrainingWatch
@@ -131,7 +132,7 @@ def sees_what_each_made(pipeline: StagesRecipe, made: dict[str, Made], corpus: C
 
 
 def remembers_its_data(section: dict[str, object], one: Made, made: dict[str, Made]) -> None:
-    """Its card names its own data, and before it that of the model that it was trained from."""
+    """Its card names its own data, and before it that of the models that it was made with."""
     card, base = card_of(one), made[str(section["model"])]
     data = section.get("data", [])
     assert isinstance(data, Sequence)
@@ -144,9 +145,14 @@ def remembers_its_data(section: dict[str, object], one: Made, made: dict[str, Ma
         assert one.model is not None
         assert len((Path(one.model) / each["questions"]).read_text().splitlines()) == each["rows"]
     assert card["base"] == base.model
-    before = [] if base.kind == "scratch" else card_of(base)["trained_on"]
-    assert isinstance(before, list)
-    assert card["trained_on"] == [*before, *(each for each in card["data"] if each not in before)]
+    method = section["method"]
+    options = method.get("grpo", {}) if isinstance(method, dict) else {}
+    models = [base, *(made[options[name]] for name in ("preference",) if name in options)]
+    wanted: list[object] = []
+    for data in (*(card_of(model)["trained_on"] for model in models if model.kind != "scratch"), card["data"]):
+        assert isinstance(data, list)
+        wanted += [each for each in data if each not in wanted]
+    assert card["trained_on"] == wanted
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

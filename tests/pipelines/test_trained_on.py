@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tracemill.core.errors import InputError
+from tracemill.core.errors import InputError, NotFound
 from tracemill.core.types import Outcome, Prompt, Sampling, Trace, Verdict
 from tracemill.corpus.ledger import Ledger
-from tracemill.corpus.selection import Selection, select
+from tracemill.corpus.selection import Selection, find, select
 from tracemill.corpus.store import Corpus
 from tracemill.factory.sources import reasoning_gym_prompts
 from tracemill.pipelines.generate_section import GenerateSection
 from tracemill.pipelines.trained_on import Trained, contaminated, data_of, overlaps
+from tracemill.pipelines.training_data import identity
 
 QUESTION = (
     "A baker bakes 48 loaves a day, sells 31 of them, and gives half of the rest to 5 schools. How many are left?"
@@ -119,27 +120,48 @@ def test_all_traces_of_the_job_count_where_these_were_taken(corpus: Corpus, trai
     assert seen(corpus, prompt, take="all") == {prompt.id}
 
 
-def test_what_the_folder_of_a_model_says(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
+def model_with(folder: Path, told: object) -> Path:
+    """A model folder with a card."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "tracemill.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_what_the_folder_of_a_model_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [{"dataset": "a", "version": 2, "id": "1f", "rows": 3}, {"dataset": "b", "version": 1, "take": "all"}]
+    folder = model_with(tmp_path / "model", {"trained_on": told})
     section = GenerateSection(engine="vllm", model=str(folder))
-    assert data_of(section) == ()
-    told = [{"dataset": "a", "version": 2, "rows": 3}, {"dataset": "b", "version": 1, "take": "all"}]
-    (folder / "tracemill.json").write_text(json.dumps({"trained_on": told}))
-    assert data_of(section) == (Trained("a", 2), Trained("b", 1, "all"))
+    assert data_of(section) == (Trained("a", 2, identity="1f"), Trained("b", 1, "all"))
     assert data_of(section.model_copy(update={"engine": "fake"})) == ()
-    (folder / "tracemill.json").write_text("{}")
+    monkeypatch.chdir(tmp_path.parent)
+    assert data_of(section.model_copy(update={"model": f"{tmp_path.name}/model"})) == data_of(section)
+    (folder / "tracemill.json").unlink()
+    assert data_of(section) == ()
+
+
+@pytest.mark.parametrize("told", [{}, [], {"trained_on": [{"dataset": "a"}]}, {"trained_on": [1]}])
+def test_a_broken_card_is_named(tmp_path: Path, told: object) -> None:
+    section = GenerateSection(engine="vllm", model=str(model_with(tmp_path / "model", told)))
     with pytest.raises(InputError, match=r"tracemill\.json: does not say"):
         data_of(section)
 
 
+def test_a_data_set_of_that_name_in_another_corpus_is_not_looked_at(corpus: Corpus, train: Callable[..., None]) -> None:
+    train([asked("What is 1 + 1?")])
+    version = find(corpus, "data")
+    for take in ("kept", "all"):
+        own = identity(corpus, version, take)
+        assert overlaps(corpus, [GSM], [Trained("data", 1, take, own)]) == ()
+        with pytest.raises(NotFound, match=r"^dataset: data@1 of .* has other traces than the one that the model was"):
+            overlaps(corpus, [GSM], [Trained("data", 1, take, "another")])
+
+
 def test_questions_that_were_only_asked_count_too(tmp_path: Path, corpus: Corpus) -> None:
     lines = [json.dumps({"id": "1", "text": text}) for text in ("What is 1 + 1?", QUESTION.upper())]
-    (tmp_path / "questions-1.jsonl").write_text("\n".join(lines))
-    (tmp_path / "tracemill.json").write_text(
-        json.dumps({"trained_on": [{"questions": "questions-1.jsonl", "rows": 2}]})
-    )
-    data = data_of(GenerateSection(engine="transformers", model=str(tmp_path)))
+    folder = model_with(tmp_path / "model", {"trained_on": [{"questions": "questions-1.jsonl", "rows": 2}]})
+    (folder / "questions-1.jsonl").write_text("\n".join(lines))
+    data = data_of(GenerateSection(engine="transformers", model=str(folder)))
     (found,) = overlaps(corpus, [GSM, asked("What is 1 + 2?")], data)
     assert (found.data, set(found.prompts)) == ("questions-1.jsonl", {"q"})
 

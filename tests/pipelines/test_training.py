@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.pipelines.toy_training import KILLED, losses, planned, prepare, trained
 
-from tracemill.core.errors import CorpusError, InputError, Locked, SetupError, Stopped
+from tracemill.core.errors import CorpusError, EngineError, InputError, Locked, SetupError, Stopped
 from tracemill.core.settings import Settings
 from tracemill.corpus.store import Corpus
 from tracemill.pipelines.training import Plan, Trained, Watch
@@ -44,6 +46,7 @@ def work_of(plan: Plan) -> Work:
 
 
 GRPO = {"grpo": {**SFT, "samples": 8, "max_tokens": 12, "rewards": {"language": 1.0, "repetition": 1.0, "length": 1.0}}}
+PREFERENCE = {"rewards": {"preference": 1.0}, "batch": 16, "samples": 8, "max_tokens": 12, "learning_rate": 1e-3}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,11 @@ def test_each_method_makes_a_model_that_says_what_it_is(
     card = json.loads((done.folder / "tracemill.json").read_text())
     assert card["run"] == plan.run_id
     assert card["base"] == str(base(here))
-    assert card["trained_on"] == card["data"] == [{"dataset": "sums", "version": 1, "rows": len(plan.parts[0].ids)}]
+    (data,) = card["trained_on"]
+    assert card["data"] == [data]
+    assert (data["dataset"], data["version"], data["rows"]) == ("sums", 1, len(plan.parts[0].ids))
+    assert card["rows"] == asdict(done.rows)
+    assert losses(here, plan, "rows/made") == [(0, done.rows.made)]
     for figure in figures:
         assert [step for step, _ in losses(here, plan, figure)] == [1, 2, 3, 4], figure
     (run,) = Corpus.open(here.corpus).rows("SELECT * FROM runs WHERE run_id = $run", {"run": plan.run_id})
@@ -150,6 +157,43 @@ def test_killed_after_its_last_step_it_makes_no_other(here: Settings, monkeypatc
     assert done.tokens > 0
 
 
+def test_killed_after_the_model_is_written_its_log_is_whole(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(here, {"sft": SFT}, name="written")
+    with monkeypatch.context() as patch:  # what a kill leaves: nothing of the log, which is written every 10 s
+        patch.setattr("tracemill.pipelines.training_log.TrainingLog.write", lambda self: None)
+        patch.setattr("tracemill.pipelines.training._finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            trained(here, plan)
+    assert work_of(plan).model.is_dir()
+    assert losses(here, plan) == []
+    done = trained(here, plan)
+    assert (done.steps, done.tokens > 0) == (4, True)
+    assert [step for step, _ in losses(here, plan)] == [1, 2, 3, 4]
+    (run,) = Corpus.open(here.corpus).rows("SELECT steps, tokens FROM runs WHERE run_id = $run", {"run": plan.run_id})
+    assert run == {"steps": 4, "tokens": done.tokens}
+    work_of(plan).folder.mkdir()  # what a kill leaves that comes just after the model is in its place
+    assert not trained(here, plan).is_new
+    assert not work_of(plan).folder.exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(111, "Connection refused"),
+        ConnectionError("The vLLM server can't be reached at http://gpu:8000"),
+    ],
+)
+def test_a_server_that_is_gone_is_no_full_folder(
+    here: Settings, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tracemill.pipelines.training.train", fail)
+    with pytest.raises(EngineError, match=rf"^training failed: {re.escape(str(error))}; run again"):
+        trained(here, planned(here, {"sft": SFT}, name="gone"))
+
+
 def test_told_to_stop_it_ends_after_the_step_with_a_checkpoint(here: Settings) -> None:
     wanted = weights(trained(here, planned(here, {"sft": SFT}, name="whole")).folder)
     plan = planned(here, {"sft": SFT}, name="stopped")
@@ -191,6 +235,21 @@ def test_two_at_once_are_one(here: Settings) -> None:
             r"^train\.data\[0\]\.as_many_as: unknown dataset 'none'",
         ),
         ({"sft": {}}, {"model": "./none"}, r"^train\.model: none is not a model folder"),
+        (
+            {"grpo": {"batch": 64, "samples": 8, "max_tokens": 12, "learning_rate": 1e-3}},
+            {"data": [{"of": "sums", "rows": 5}]},
+            r"^train\.method\.grpo\.batch: a step of 64 completions, 8 of each question, takes 8 questions, and there are \d;",
+        ),
+        (
+            {"grpo": {**PREFERENCE, "preference": "./none"}},
+            {},
+            r"^train\.method\.grpo\.preference: none is not a model f",
+        ),
+        (
+            {"grpo": {**PREFERENCE, "preference": "an/other"}},
+            {},
+            r"grpo\.preference: an/other is no folder of a reward",
+        ),
         ({"sft": {"max_length": 9}}, {}, r"^train\.method\.sft\.max_length: each of \d+ rows is longer than 9 tokens"),
     ],
 )
@@ -200,6 +259,7 @@ def test_a_mistake_is_named_in_one_line(
     with pytest.raises(InputError, match=message) as error:
         trained(here, planned(here, method, name="mistaken", **more))
     assert "\n" not in str(error.value)
+    assert not list(here.models.glob(".mistaken-*")), "what cannot be trained leaves nothing"
 
 
 def test_a_folder_that_cannot_be_written_is_named(here: Settings, tmp_path: Path) -> None:
@@ -215,34 +275,3 @@ def test_without_the_extra_the_command_that_installs_it_is_told(
     monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(SetupError, match=r"pip install 'tracemill\[train\]'$"):
         planned(here, {"sft": SFT}, name="unplanned")
-
-
-def test_rows_and_shares_are_drawn_by_the_seed(here: Settings) -> None:
-    def ids(seed: int = 0, **section: Any) -> tuple[str, ...]:
-        return planned(here, {"sft": SFT}, data=[{"of": "sums", **section}], seed=seed).parts[0].ids
-
-    kept, formed, every = ids(), ids(take="well_formed"), ids(take="all")
-    assert set(kept) < set(formed) < set(every)
-    drawn = ids(rows=10)
-    assert len(drawn) == 10
-    assert drawn == ids(rows=10) != ids(rows=10, seed=1)
-    baseline = ids(take="all", as_many_as=["sums"])
-    assert len(baseline) == len(kept)
-    assert set(kept) != set(baseline) < set(every)
-    data = [{"of": "sums", "share": 3}, {"of": "sums", "take": "all", "share": 1}]
-    three, one = (part.ids for part in planned(here, {"sft": SFT}, data=data).parts)
-    assert three == kept
-    assert len(one) == round(len(kept) / 3)
-
-
-def test_grpo_asks_prompts_of_its_own_and_leaves_out_those_held_out(here: Settings) -> None:
-    options = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-    source = {"source": "reasoning_gym", "task": "chain_sum", "options": options}
-    plan = planned(
-        here, GRPO, prompts=[{**source, "count": 30, "seed": 3}], hold_out=[{**source, "count": 30, "seed": 4}]
-    )
-    held = planned(here, GRPO, prompts=[{**source, "count": 30, "seed": 4}])
-    assert 0 < len(plan.prompts) < 30
-    assert not {prompt.id for prompt in plan.prompts} & {prompt.id for prompt in held.prompts}
-    assert plan.parts == ()
-    assert plan.data == [{"questions": f"questions-{plan.run_id[:8]}.jsonl", "rows": len(plan.prompts)}]

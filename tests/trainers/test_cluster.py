@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from safetensors.torch import load_file
 
-from tracemill.core.errors import SetupError
+from tracemill.core.errors import CorpusError, InputError, SetupError
 from tracemill.core.ids import prompt_id
 from tracemill.core.types import Item, Prompt
-from tracemill.trainers.cluster import Workers, train_on_ray
+from tracemill.trainers import cluster
+from tracemill.trainers.cluster import Workers, _Following, train_on_ray
 from tracemill.trainers.loop import Work, train
 from tracemill.trainers.options import Sft, Training
 from tracemill.trainers.rows import SCHEMAS, Rows, save
@@ -81,8 +84,38 @@ def workers() -> list[int]:
     return found
 
 
+def test_what_a_worker_refuses_is_not_tried_again(tmp_path: Path) -> None:
+    training, work, _ = prepared(tmp_path)
+    config = {"training": replace(training, model=str(tmp_path / "none")), "work": work}
+    with pytest.raises(InputError, match=r"^train.model: transformers finds no tokenizer in "):
+        cluster._work(config)
+    cluster._work(config)  # Ray's next attempt
+    with pytest.raises(InputError, match=r"^train.model: transformers finds no tokenizer in "):
+        cluster.raise_refusal(work)
+
+
 @pytest.mark.ray
 def test_more_than_this_machine_has_is_refused_at_once(tmp_path: Path) -> None:
     training, work, _ = prepared(tmp_path)
     with pytest.raises(SetupError, match=r"^train.cluster: 3 workers need 3000 CPUs and this machine has \d+; lower"):
         train_on_ray(training, work, lambda *_: None, lambda: False, Workers(3, cpus=1000), None)
+
+
+def test_what_a_report_raises_is_raised_when_the_workers_end(tmp_path: Path) -> None:
+    log = tmp_path / "figures.jsonl"
+    told: list[int] = []
+
+    def report(step: int, last: int, figures: dict[str, float]) -> None:
+        told.append(step)
+        if step == 2:
+            raise CorpusError("the corpus is full")
+
+    def follow() -> None:
+        with _Following(log, report) as following:
+            log.write_text("".join(f'[{step}, 3, {{"loss": 1.0}}]\n' for step in (1, 2, 3)))
+            while following.failure is None:
+                time.sleep(0.05)
+
+    with pytest.raises(CorpusError, match=r"^the corpus is full$"):
+        follow()
+    assert told == [1, 2]

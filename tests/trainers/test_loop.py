@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tracemill.core.errors import SetupError
 from tracemill.trainers.callbacks import figures_of
-from tracemill.trainers.loop import Work, check_installed
+from tracemill.trainers.loop import Work, check_installed, on_one_device, train
+from tracemill.trainers.options import Grpo, Training
+from tracemill.trainers.rewards import Rewards, Weights, prompt_of
+from tracemill.trainers.rows import SCHEMAS, Rows, save
+from tracemill.trainers.scratch import Shape, make
+from tracemill.trainers.trl_rewards import trl_reward
+
+# TRL imports vLLM where that is installed, which imports what torch 2.13 calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 
 
 def checkpoint(work: Work, step: int, random: bool = True, state: str | None = None) -> Path:
@@ -37,8 +46,94 @@ def test_the_last_checkpoint_is_the_last_whole_one(tmp_path: Path) -> None:
     assert checkpoint(work, 11) == work.last_checkpoint()
 
 
+def test_a_checkpoint_of_several_workers_is_whole_with_the_parts_of_all(tmp_path: Path) -> None:
+    folder = checkpoint(Work(tmp_path), 5, random=False)
+    for worker in range(2):
+        assert Work(tmp_path, 2).last_checkpoint() is None
+        (folder / f"rng_state_{worker}.pth").write_bytes(b"")
+    assert Work(tmp_path, 2).last_checkpoint() == folder
+    assert len(list(Work(tmp_path, 2).logged())) == 5
+    assert Work(tmp_path).last_checkpoint() is None
+
+
+def test_a_process_trains_on_one_device_however_many_there_are(tmp_path: Path) -> None:
+    from transformers import TrainingArguments
+
+    config = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, per_device_train_batch_size=8)
+    config._n_gpu = 4  # as on a machine with four GPUs
+    assert config.train_batch_size == 32
+    assert on_one_device(config).train_batch_size == 8
+
+
+TEMPLATE = "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|im_end|>{% endif %}\n{% endfor %}"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model whose template ends turns with a token that is not the tokenizer's end, as Qwen2.5's base models."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("loop") / "base"
+    make(folder, Shape(layers=1, width=16, heads=2))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_end|>"]})
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+def test_grpo_that_goes_on_has_its_reference_and_ends_where_engines_do(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    options = Grpo(
+        learning_rate=1e-2, steps=5, batch=16, per_device=16, samples=8, max_tokens=40, log_every=1, beta=0.5,
+        reference_every=2, rewards=Weights(length=1.0), schedule="constant", warmup=0,
+    )  # fmt: skip
+    training = Training("run", "grpo", base, "r1", options, seed=1)
+    made: list[str] = []
+
+    def recording(rewards: Rewards, *ends: Any) -> Any:
+        found = trl_reward(rewards, *ends)
+
+        def tracemill(completions: list[str], **columns: Any) -> list[float | None]:
+            made.extend(completions)
+            return found(completions, **columns)
+
+        return tracemill
+
+    monkeypatch.setattr("tracemill.trainers.loop.trl_reward", recording)
+    whole, cut = Work(tmp_path / "whole"), Work(tmp_path / "cut")
+    for work in (whole, cut):
+        asked = [prompt_of(f"What is {number} + 1?", str(number + 1), "math") for number in range(8)]
+        save(Rows.of(training).grpo(asked), SCHEMAS["grpo"], work.data)
+    figures: dict[int, dict[str, float]] = {}
+    train(training, whole, lambda step, last, found: figures.update({step: found}))
+    seen: list[int] = []
+    train(training, cut, lambda step, last, found: seen.append(step), lambda: len(seen) >= 2)
+    assert not cut.model.exists()
+    train(training, cut, lambda step, last, found: seen.append(step))
+    assert seen == [1, 2, 3, 4, 5]
+    weights = [(work.model / "model.safetensors").read_bytes() for work in (whole, cut)]
+    assert weights[0] == weights[1], "with the reference model of step 2"
+    ended = [text for text in made if "</answer>" in text]
+    assert len(ended) > 10
+    assert all(text.index("</answer>") + len("</answer>") == len(text) for text in ended)
+    assert all(0 < found["rewards/cut_off"] < 1 for found in figures.values())
+    assert "completions/clipped_ratio" not in figures[1]
+    tokenizer = AutoTokenizer.from_pretrained(whole.model)
+    assert tokenizer.eos_token == "<|im_end|>"
+    told = json.loads((whole.model / "generation_config.json").read_text())
+    assert tokenizer.eos_token_id in told["eos_token_id"]
+
+
 def test_numbers_are_figures_and_the_summary_of_this_process_is_not() -> None:
     assert figures_of({"loss": 0.5, "num_tokens": 3, "step": 2, "note": "x"}) == {"loss": 0.5, "num_tokens": 3.0}
+    assert figures_of({"completions/clipped_ratio": 1.0, "completions/min_terminated_length": 0}) == {}
     assert figures_of({"train_runtime": 3.0, "train_loss": 0.1, "epoch": 1}) == {}
 
 

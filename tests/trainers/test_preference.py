@@ -80,6 +80,20 @@ def test_it_sees_prompt_completion_and_end_and_the_end_of_what_is_too_long(folde
     assert tokenizer.decode(model.ids(turns, "b c")) == "user: Q<end>assistant: b c<end>"
 
 
+def test_a_first_token_that_a_template_has_put_there_is_not_put_there_again(folder: str) -> None:
+    from tokenizers import processors
+
+    model = PreferenceModel(folder)
+    tokenizer: Any = model._tokenizer
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    first = tokenizer.bos_token_id
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", first)]
+    )
+    assert model.ids("<s>Q: ", "b") == model.ids("Q: ", "b")
+    assert model.ids("Q: ", "b").count(first) == 1
+
+
 def test_a_score_does_not_depend_on_what_is_in_its_batch(folder: str) -> None:
     model = PreferenceModel(folder)
     texts = ["a", "b c d e f g h" * 3, "z" * 200, "", *(f"text {number}" for number in range(20))]

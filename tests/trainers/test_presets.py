@@ -36,7 +36,11 @@ def test_the_recipe_counts_before_the_preset_and_that_before_the_size() -> None:
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_each_preset_is_whole(name: str) -> None:
     method, _ = PRESETS[name]
-    assert isinstance(options_of(method, {"preset": name}, 7 * 10**9, "x"), KINDS[method])
+    found = options_of(method, {"preset": name}, 7 * 10**9, "x")
+    assert isinstance(found, KINDS[method])
+    assert found.max_length >= getattr(found, "max_tokens", 0) + 1000, "room for the question"
+    adapted = options_of(method, {"preset": name, "lora": 64}, 7 * 10**9, "x")
+    assert getattr(adapted, "reference_every", None) is None
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,19 @@ def test_each_preset_is_whole(name: str) -> None:
         ("grpo", {"vllm": "server"}, r"^m\.vllm_server: goes with vllm: server, and that with it$"),
         ("grpo", {"preference": "rm"}, r"^m\.preference: goes with rewards"),
         ("grpo", {"loss": "ppo"}, r"^m\.loss: "),
+        ("grpo", {"reference_every": 2}, r"^m\.reference_every: no reference model without beta; leave it out$"),
+        ("grpo", {"reference_every": 2, "beta": 0.1, "lora": 4}, r"^m\.reference_every: with lora the reference model"),
+        ("grpo", {"temperature": 0}, r"^m\.temperature: must be above 0, got 0$"),
+        ("grpo", {"top_p": 0}, r"^m\.top_p: must be above 0, got 0$"),
+        ("grpo", {"top_p": 1.5}, r"^m\.top_p: must be at most 1, got 1\.5$"),
+        ("grpo", {"length_margin": 2000}, r"^m\.length_margin: must be at most max_tokens \(1024\), got 2000$"),
+        ("sft", {"epochs": 0}, r"^m\.epochs: must be above 0, got 0$"),
+        (
+            "sft",
+            {"schedule": "linear", "end": 1},
+            r"^m\.end: 1 is no fall of the learning rate; set schedule: constant$",
+        ),
+        ("sft", {"end": 2}, r"^m\.end: must be at most 1, got 2$"),
     ],
 )
 def test_a_mistake_is_named(method: Any, given: dict[str, Any], message: str) -> None:

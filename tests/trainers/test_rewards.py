@@ -49,6 +49,12 @@ def test_what_cannot_be_judged_has_no_reward_whatever_its_format() -> None:
     assert (found.accuracy, found.format, found.total) == (None, 1, None)
 
 
+def test_what_the_token_limit_ended_does_not_keep_the_format() -> None:
+    text = f"<think>{CHAIN}</think>The answer is 13"
+    (cut, whole) = Rewards(thinking="native").of([PROMPT] * 2, [text] * 2, [9, 8], cut_off=[True, False])
+    assert (cut.accuracy, cut.format, whole.accuracy, whole.format) == (1, 0, 1, 1)
+
+
 def test_language_repetition_and_length_count_where_they_are_asked() -> None:
     english = rewarded(RIGHT, Rewards(R1))
     assert (english.language, english.total) == (1, 3)

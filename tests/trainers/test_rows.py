@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tracemill.core.ids import prompt_id
 from tracemill.core.types import Item, Prompt, Trace
+from tracemill.trainers.rewards import Rewards, Weights
 from tracemill.trainers.rows import SCHEMAS, Rows, save
 from tracemill.trainers.scratch import Shape, make
 from tracemill.trainers.text import Text
@@ -80,6 +82,41 @@ def test_questions_bring_what_judges_them(text: Text, tmp_path: Path) -> None:
         "prompt": f"{QUESTION}\n", "question": QUESTION, "reference": "4", "verifier": "math",
         "metadata": '{"level":1}',
     }  # fmt: skip
+
+
+def test_what_the_token_limit_ended_is_left_out_and_counted(text: Text) -> None:
+    whole, cut = traced("Two and two."), replace(traced("Two an"), finish_reason="length")
+    rows = Rows(text, 100)
+    assert len(list(rows.sft([Item(ASKED, whole), Item(ASKED, cut)]))) == 1
+    assert len(list(rows.dpo([(ASKED, whole, cut), (ASKED, whole, whole)]))) == 1
+    assert list(rows.reward([(ASKED, cut, whole)])) == []
+    assert (rows.made, rows.too_long, rows.cut_off) == (2, 0, 3)
+
+
+def test_what_broke_the_format_is_not_mended(text: Text) -> None:
+    trace = unsampled_trace(ASKED, "", "Two and two", ("no_close_tag", "empty_answer"), "native")
+    (row,) = Rows(text, 100).dpo([(ASKED, traced("Two."), trace)])
+    assert row["rejected"] == "<think>\nTwo and two<end>"
+
+
+def test_no_row_is_longer_than_the_models_window(text: Text) -> None:
+    rows = Rows(replace(text, window=40), 32_768)
+    assert len(list(rows.sft(Item(ASKED, traced("a" * count)) for count in (10, 50)))) == 1
+    assert (rows.max_length, rows.too_long) == (40, 1)
+    shown = len(text.tokenizer.encode(text.prompt(QUESTION)))
+    for room, made in ((40 - shown, 1), (41 - shown, 0)):
+        assert len(list(Rows(replace(text, window=40), 32_768, room).grpo([ASKED]))) == made
+
+
+def test_questions_that_nothing_can_judge_are_left_out_and_counted(text: Text) -> None:
+    asked = [replace(ASKED, reference=""), replace(ASKED, verifier="judge"), replace(ASKED, verifier="preference")]
+    rows = Rows(text, 100)
+    assert [row["verifier"] for row in rows.grpo([ASKED, *asked, replace(ASKED, verifier="format", reference="")])] == [
+        "math", "format",
+    ]  # fmt: skip
+    assert (rows.made, rows.unjudged) == (2, 3)
+    judged = Rows(text, 100, rewards=Rewards(Weights(preference=1), preference="folder"))
+    assert len(list(judged.grpo(asked))) == 1
 
 
 def test_rows_that_were_saved_halfway_are_saved_again(text: Text, tmp_path: Path) -> None:

@@ -30,6 +30,16 @@ def test_trl_calls_it_with_columns_and_gets_components_logged() -> None:
     assert logged == {"rewards/accuracy": 0.5, "rewards/format": 1, "rewards/language": 1, "rewards/undecided": 1 / 3}
 
 
+def test_a_completion_at_the_limit_is_cut_off_unless_it_ended_there() -> None:
+    logged: dict[str, float] = {}
+    reward = trl_reward(Rewards(max_tokens=3), ends=[7], stops=["</answer>"])
+    columns = {"question": [ASKED] * 4, "reference": ["13"] * 4, "verifier": ["math"] * 4, "metadata": ["{}"] * 4}
+    texts = [RIGHT, RIGHT.removesuffix("</answer>"), RIGHT.removesuffix("</answer>"), RIGHT.removesuffix("</answer>")]
+    ids = [[1, 2, 3], [1, 2, 3], [1, 2, 7], [1, 2]]
+    reward(completions=texts, completion_ids=ids, log_metric=logged.__setitem__, **columns)
+    assert logged["rewards/cut_off"] == 0.25
+
+
 def test_a_row_brings_what_its_verifier_needs() -> None:
     prompt = prompt_of("Which letter?", "B", "choice", json.dumps({"options": ["a", "b"], "é": 1}))
     row = rl_row(prompt, "Which letter?\n")
