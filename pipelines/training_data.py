@@ -36,13 +36,17 @@ class Part:
     beside: tuple[str, ...]
     """For each trace what it is used with: the id of its wrong one for DPO and reward models; for GRPO the label that
     the majority gave, else ""."""
+    made: int
+    """When the job's first trace was: trace ids tell job and sample, not the text, and the same job in another corpus
+    may have come to others."""
     unpaired: int = 0
     """Kept traces, beyond these, without a wrong one left of the same prompt."""
 
     @property
     def digest(self) -> str:
         """Of all that makes its rows: traces in their order, partners, labels, who rewards, and what is masked."""
-        return content_id("part", *self.ids, *self.beside, self.section.reward, *self.dataset.selection.masks)
+        told = (str(self.made), self.section.reward, *self.dataset.selection.masks)
+        return content_id("part", *self.ids, *self.beside, *told)
 
     def drawn(self, count: int, seed: int) -> Part:
         """So many of the traces, in their order."""
@@ -108,7 +112,8 @@ def _part(corpus: Corpus, section: DataSection, dataset: DatasetVersion, method:
     else:
         judged = method == "grpo" and section.reward == "rule"
         beside = [row.get("label", "") if judged else "" for row in rows]
-    return Part(section, dataset, identity, tuple(row["id"] for row in rows), tuple(beside), unpaired)
+    made = corpus.rows(named_sql("first_made"), {"job": dataset.job_id})[0]["made"]
+    return Part(section, dataset, identity, tuple(row["id"] for row in rows), tuple(beside), made, unpaired)
 
 
 def _traces(corpus: Corpus, dataset: DatasetVersion, take: str) -> list[tables.Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,19 @@ def test_a_question_of_two_data_sets_is_asked_once_as_the_first_says(corpus: Cor
     found, repeated = asked(corpus, liked, rule)
     assert repeated == 1
     assert {one.verifier for one in found if one.text == "What is 2 + 2?"} == {"preference"}
+
+
+def test_the_same_job_made_again_in_another_corpus_is_other_data(corpus: Corpus, tmp_path: Path) -> None:
+    found = []
+    for day, place in ((1, corpus), (2, Corpus.open(tmp_path / "there")), (2, Corpus.open(tmp_path / "copy"))):
+        trace = Build.trace(SUMS[0], job_id="sums", created_at=datetime(2026, 1, day, tzinfo=UTC))
+        place.add_prompts(SUMS[:1])
+        Build.store(place, [(trace, [Build.verdict(trace, R)])], "sums")
+        select(place, "sums", "policy", "sums", Selection())
+        found.append(part(place))
+    first, second, copy = found
+    assert first.ids == second.ids == copy.ids, "a trace's id tells its job, prompt and sample"
+    assert first.digest != second.digest == copy.digest
 
 
 def test_a_data_set_of_the_same_name_in_another_corpus_is_another(corpus: Corpus, tmp_path: Path) -> None:
