@@ -208,7 +208,7 @@ class _Ends:
         """One bool a row."""
         tokens = input_ids[:, -1]
         logprobs = self._draw.logprobs(tokens)
-        made = 0
+        made, finished = 0, []
         for at, (row, token) in enumerate(zip(self._rows, tokens.tolist(), strict=True)):
             if row.is_done:
                 continue
@@ -216,6 +216,8 @@ class _Ends:
             if row.wants_logprobs:
                 row.logprobs.append(logprobs[at])
             if row.take(token, self._model):
-                row.told()
-        self._progress(made)
+                finished.append(row)
+        self._progress(made)  # before those who wait for the rows look at the figures
+        for row in finished:
+            row.told()
         return torch.tensor([row.is_done for row in self._rows], device=input_ids.device)
