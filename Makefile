@@ -27,9 +27,9 @@ $(DEV): $(STAMP) requirements/dev.txt
 demo: $(STAMP)
 	@BIN=$(BIN) bash recipes/demo.sh
 
-# The proof that curation matters: a small model trained on what came out of the factory; SIZE=135m takes an hour a seed.
+# The proof that curation matters: a small model trained on what came out of the factory; SIZE=135m SEEDS=1,2,3 for the other size.
 loop: $(STAMP)
-	@$(BIN)/python bench/loop.py --size $(or $(SIZE),small)
+	@$(BIN)/python bench/loop.py --size "$(or $(SIZE),small)" --seeds "$(SEEDS)"
 
 test: $(DEV)
 	@$(BIN)/tracemill model fetch smollm2-135m

@@ -148,7 +148,7 @@ class _Run:
             return ending
         finally:
             with contextlib.suppress(SetupError):  # which would hide why it ends
-                self._write()
+                self._write_last()
             self._thread.shutdown(wait=False)
 
     async def _once(self, is_harvest: bool) -> Ending | None:
@@ -167,14 +167,16 @@ class _Run:
         if result is None:
             return await self._stopped()
         self._latest = result.progress or self._latest
-        self._write()
+        self._write_last()
         counts = {"total": self.plan.samples, "durable": result.funnel.generated, "kept": result.funnel.kept}
         self.store.add_progress(self.plan.job_id, counts)
         self.store.end(self.plan.job_id, JobState.FINISHED, harvested=result.harvested)
         return Ending(JobState.FINISHED, result.progress, result)
 
     async def _stopped(self) -> Ending | None:
-        await asyncio.to_thread(self.ledger.commit)  # who reads that it is paused finds its samples in the tables
+        # Who reads that it is paused finds its samples in the tables, and as many in its progress.
+        await asyncio.to_thread(self.ledger.commit)
+        self._write_last()
         for order, state in STATES.items():
             if self.store.end(self.plan.job_id, state, order=order):
                 return Ending(state, self._latest, None)
@@ -211,6 +213,10 @@ class _Run:
     def _on_references(self, found: ReferenceCheck) -> None:
         self.store.set_references(self.plan.job_id, found)
         self.watch.on_references(found)
+
+    def _write_last(self) -> None:
+        """Write where it came to, after whatever is being written. Blocks. Raises SetupError."""
+        self._thread.submit(self._write).result()
 
     def _write(self) -> None:
         """Put the latest progress into the store, if it is not there."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -108,6 +110,34 @@ async def test_a_paused_job_keeps_what_is_durable_and_a_second_run_makes_the_res
     assert len(samples()) == len(set(samples())) == 200
     assert done.totals.samples == 200, "the figures of both runs"
     assert done.totals.completion_tokens == ending.result.funnel.completion_tokens if ending.result else False
+
+
+@pytest.mark.parametrize("order", [Do.PAUSE, Do.CANCEL, Do.HARVEST])
+async def test_who_reads_how_it_ended_reads_what_it_came_to(
+    sums: Sums, store: JobStore, monkeypatch: pytest.MonkeyPatch, order: Order
+) -> None:
+    plan, end, set_progress = sums(), JobStore.end, JobStore.set_progress
+    seen: list[tuple[JobState, int, int]] = []
+
+    def read_at_once(jobs: JobStore, job_id: str, *args: Any, **kwargs: Any) -> bool:
+        has_ended = end(jobs, job_id, *args, **kwargs)
+        job = now(plan, store)
+        if has_ended:
+            seen.append((job.state, job.progress["durable"], job.totals.samples))
+        return has_ended
+
+    def write_late(jobs: JobStore, *args: Any) -> None:
+        if current_thread() is not main_thread():
+            time.sleep(0.05)
+        set_progress(jobs, *args)
+
+    monkeypatch.setattr(JobStore, "end", read_at_once)
+    monkeypatch.setattr(JobStore, "set_progress", write_late)
+    await ordered(plan, store, order)
+    state, made = now(plan, store).state, len(samples())
+    assert 30 <= made < 200
+    assert seen == [(state, made, made)]
+    assert now(plan, store).progress["durable"] == made, "nothing older is written afterwards"
 
 
 async def test_a_cancelled_job_keeps_its_samples_and_selects_nothing(sums: Sums, store: JobStore) -> None:
