@@ -35,7 +35,8 @@ LINE_EVERY_S = 5.0
 def progress_display(total: int) -> Iterator[Watch]:
     """What to hand to the runner so that a person sees how far it is."""
     if not sys.stdout.isatty():
-        yield _plain_lines()
+        with _plain_lines() as watch:
+            yield watch
         return
     columns = (
         TextColumn("{task.description}"),
@@ -49,7 +50,7 @@ def progress_display(total: int) -> Iterator[Watch]:
 
         def on_progress(progress: Progress) -> None:
             bar.lines = tuple(replica_line(one) for pool in progress.engines for one in pool.replicas)
-            bar.update(task, completed=progress.durable, figures=figures(progress))
+            bar.update(task, completed=progress.durable, total=progress.total, figures=figures(progress))
 
         yield Watch(
             on_stage=lambda stage: bar.update(task, description=STAGES[stage]),
@@ -70,7 +71,9 @@ class _Display(Bar):
         yield from (Text(f"  {line}", style="dim", no_wrap=True) for line in self.lines)
 
 
-def _plain_lines() -> Watch:
+@contextmanager
+def _plain_lines() -> Iterator[Watch]:
+    """A line now and then, at the next stage, and at the end."""
     last = 0.0
     unsaid: Progress | None = None
     away: dict[str, str] = {}
@@ -89,7 +92,7 @@ def _plain_lines() -> Watch:
                 away[one.name] = line = replica_line(one)
                 if not told:
                     typer.echo(f"  {line}")
-        if time.monotonic() - last >= LINE_EVERY_S or progress.durable == progress.total:
+        if time.monotonic() - last >= LINE_EVERY_S:
             say(progress)
 
     def now_and_then(line: str) -> None:
@@ -102,18 +105,24 @@ def _plain_lines() -> Watch:
         if done < total:
             now_and_then(f"{done:,}/{total:,} references")
 
-    def on_stage(stage: str) -> None:
+    def say_the_last() -> None:
         if unsaid is not None:
             say(unsaid)
+
+    def on_stage(stage: str) -> None:
+        say_the_last()
         typer.echo(f"{STAGES[stage]} …")
 
-    return Watch(
-        on_stage,
-        on_progress,
-        on_checking,
-        on_sifting=lambda sifter, seen: now_and_then(sifting_line(sifter, seen)),
-        on_references=lambda found: _print_check(found, Console(soft_wrap=True)),
-    )
+    try:
+        yield Watch(
+            on_stage,
+            on_progress,
+            on_checking,
+            on_sifting=lambda sifter, seen: now_and_then(sifting_line(sifter, seen)),
+            on_references=lambda found: _print_check(found, Console(soft_wrap=True)),
+        )
+    finally:
+        say_the_last()
 
 
 def sifting_line(sifter: str, seen: int) -> str:

@@ -73,3 +73,26 @@ def test_on_a_terminal_there_is_a_bar_with_a_line_a_replica(monkeypatch: pytest.
     assert "40/100" in shown
     assert "replica-0 (node-a)  900 + 300 tokens/s" in shown
     assert display.STAGES["generating"] in shown
+
+
+def test_elsewhere_there_is_a_line_now_and_then_and_the_last_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_display(100) as watch:
+        watch.on_stage("generating")
+        for durable in range(90, 130):  # retries come on top: each is the last so far
+            watch.on_progress(progress(total=max(100, durable), durable=durable))
+        watch.on_stage("selecting")
+    lines = [line.split("  ")[1] if line.startswith("  ") else line for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["generating …", "90/100 samples", "129/129 samples", "selecting …"]
+
+
+def test_what_was_not_said_when_it_ends_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        with progress_display(100) as watch:
+            watch.on_progress(progress(durable=10))
+            watch.on_progress(progress(durable=11))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    said = [line.split("  ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["10/100 samples", "11/100 samples"]
