@@ -25,6 +25,7 @@ from curation.results import Scores, Spent, costs, mean, picture, scores_of, spe
 from rich.console import Console
 
 from tracemill.cli.run import run_pipeline
+from tracemill.core.errors import TracemillError
 from tracemill.core.settings import settings
 from tracemill.pipelines.recipe import SHIPPED, parsed
 from tracemill.pipelines.stages import StagesRecipe
@@ -102,7 +103,11 @@ def main() -> None:
         folder = out / f"seed-{seed}"
         size.prepare(folder, seed)
         pipeline = pipeline_of(size, seed, folder)
-        found[seed] = scores_of(run_pipeline(pipeline, settings(), again=f"make loop SIZE={asked.size} SEEDS={seeds}"))
+        try:
+            made = run_pipeline(pipeline, settings(), again=f"make loop SIZE={asked.size} SEEDS={seeds}")
+        except TracemillError as error:
+            sys.exit(str(error))
+        found[seed] = scores_of(made)
         spent[seed] = spent_on(pipeline, settings())
     path = out / "loop.png"
     picture(found, path)
