@@ -35,7 +35,7 @@ from gpu.training import Case, Figures, measured
 
 from tracemill.core.settings import settings
 from tracemill.factory.models import resolve
-from tracemill.trainers.loop import check_installed
+from tracemill.trainers.checks import check_installed
 
 
 def fitting(case: Case, run: Callable[[Case], Figures]) -> Figures:

@@ -21,6 +21,7 @@ from tracemill.core.settings import Settings
 from tracemill.corpus.selection import find
 from tracemill.corpus.store import Corpus
 from tracemill.factory.models import PACKAGED, resolve
+from tracemill.factory.weights import model_at
 from tracemill.pipelines.evaluation import evaluation_recipe
 from tracemill.pipelines.generate_section import EngineSection
 from tracemill.pipelines.identity import FOLDERLESS
@@ -29,8 +30,10 @@ from tracemill.pipelines.recipe import ReasoningGymSource, Recipe, Source, Verif
 from tracemill.pipelines.recording_section import RecordingSource
 from tracemill.pipelines.stages import LATER, Made, StageSection, StagesRecipe, recipe_of, train_section_of
 from tracemill.pipelines.train_section import DataSection, TrainSection
-from tracemill.trainers.loop import check_installed
+from tracemill.trainers.checks import check_installed, check_rollouts
+from tracemill.trainers.options import Grpo
 from tracemill.trainers.presets import options_of
+from tracemill.trainers.text import window_of
 
 _SMALL, _LARGE = 10**6, 10**12
 """Parameters of models for which defaults of a batch differ."""
@@ -63,12 +66,11 @@ def check_here(pipeline: StagesRecipe, settings: Settings) -> None:
     for where, path in _files(pipeline):
         if not path.exists():
             raise InputError(f"{where}: no such file or folder: {path.absolute()}")
-    if any(stage.kind == "train" for stage in pipeline.stages):
-        check_installed()
     names = {stage.name for stage in pipeline.stages}
     for where, model in _models(pipeline):
         if model not in names:
             resolve(model, settings.cache, where)
+    _check_trainings(pipeline, settings)
     made = {f"{pipeline.name}-{stage.name}" for stage in pipeline.stages if stage.kind == "run"}
     for where, dataset in _datasets(pipeline):
         name, _, version = dataset.partition("@")
@@ -104,6 +106,11 @@ def _within(where: str) -> Iterator[None]:
 
 def _check_training(section: TrainSection, where: str, is_small: bool) -> None:
     _check_options(section, f"{where}.method.{section.method.name}", is_small)
+    if section.method.options.get("vllm") == "colocate" and section.cluster is None:
+        raise InputError(
+            f"{where}.cluster: missing; vllm: colocate in this process would keep the GPU's memory from the stages "
+            "that follow: set cluster: {workers: 1, gpus: 1}"
+        )
     for verifier, given in section.verify.items():
         plugins.get("verifiers", verifier, given, where=f"{where}.verify.{verifier}")
     for at, one in enumerate(section.data):
@@ -202,6 +209,30 @@ def _numbered(source: Source) -> tuple[str, range]:
     named = {"path": str(source.path.absolute()), "split": source.split, "layout": layout}
     kind = canonical_json(named | {"text": source.columns.text})
     return kind, range(source.limit or sys.maxsize)
+
+
+def _check_trainings(pipeline: StagesRecipe, settings: Settings) -> None:
+    """What is installed for them, and whether completions fit into the window of a model that is here."""
+    windows: dict[str, int | None] = {}
+    for stage, section in _sections(pipeline):
+        if stage.model is not None:
+            windows[stage.name] = _window(stage.model, settings)
+        elif stage.scratch is not None:
+            windows[stage.name] = stage.scratch.context
+        elif isinstance(section, TrainSection):
+            model, method = section.model, section.method
+            windows[stage.name] = windows[model] if model in windows else _window(model, settings)
+            options = options_of(method.name, method.options, _SMALL, f"stages.{stage.name}.train.method.{method.name}")
+            check_installed(options)
+            with _within(f"stages.{stage.name}"):
+                if isinstance(options, Grpo):
+                    check_rollouts(options, windows[stage.name])
+
+
+def _window(model: str, settings: Settings) -> int | None:
+    """None where it is not known before it is fetched."""
+    found = resolve(model, settings.cache)
+    return None if model_at(found) is None else window_of(found)
 
 
 def _files(pipeline: StagesRecipe) -> Iterator[tuple[str, Path]]:

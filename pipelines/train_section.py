@@ -67,7 +67,7 @@ class ClusterSection(Section):
     """Training on several processes by Ray Train, on one machine or many. Only `workers` makes it another training."""
 
     workers: int = Field(gt=0, description="processes, each with a device")
-    gpus: float = Field(0, ge=0, description="GPUs of each; 0 trains on CPUs (gloo), else nccl")
+    gpus: int = Field(0, ge=0, le=1, description="GPUs of each, 0 or 1; 0 trains on CPUs (gloo), 1 by nccl")
     cpus: float = Field(1, gt=0, description="CPUs of each")
     retries: int = Field(3, ge=0, description="how often it goes on from its last checkpoint when a worker is lost")
 
@@ -88,7 +88,7 @@ class TrainSection(Section):
         {}, description="options of the verifiers that reward, by their names: `{math: {…}}`"
     )
     thinking: str = Field("r1", description="think format that the model is asked in and learns")
-    seed: int = Field(0, description="seed of the order of rows and of sampling")
+    seed: int = Field(0, description="seed of the order of rows and of sampling (but for vLLM's, of `vllm`)")
     cluster: ClusterSection | None = Field(None, description="train on Ray; unset: in one process here")
 
     @field_validator("thinking")

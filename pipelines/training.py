@@ -34,8 +34,9 @@ from tracemill.pipelines.training_data import Part
 from tracemill.pipelines.training_log import TrainingLog
 from tracemill.pipelines.training_rows import Counted
 from tracemill.trainers.callbacks import Report
+from tracemill.trainers.checks import check_installed, check_rollouts
 from tracemill.trainers.cluster import Workers, train_on_ray
-from tracemill.trainers.loop import Work, check_installed, train
+from tracemill.trainers.loop import Work, train
 from tracemill.trainers.options import Grpo, Options, Training
 from tracemill.trainers.presets import options_of, parameters
 from tracemill.trainers.text import Text
@@ -113,7 +114,10 @@ def plan_training(name: str, section: TrainSection, settings: Settings, corpus: 
     check_installed()
     model = _model(section, settings)
     options = _options(section, settings, model)
-    Text.of(model, section.thinking)  # refused now rather than when it is read
+    check_installed(options)
+    text = Text.of(model, section.thinking)  # refused now rather than when it is read
+    if isinstance(options, Grpo):
+        check_rollouts(options, text.window, text.hidden_tags)
     parts = training_data.parts(corpus, section.data, section.seed, section.method.name)
     prompts = _prompts(section)
     for verifier, given in section.verify.items():
@@ -121,7 +125,7 @@ def plan_training(name: str, section: TrainSection, settings: Settings, corpus: 
     told = {
         "name": name, "method": section.method.name, "options": _plain(options), "thinking": section.thinking,
         "seed": section.seed, "model": fingerprint(model) or model, "data": [part.digest for part in parts],
-        "prompts": sorted(prompt.id for prompt in prompts), "verify": section.verify,
+        "prompts": [[prompt.id, prompt.metadata] for prompt in prompts], "verify": section.verify,
         "workers": _workers(section), "preference": fingerprint(getattr(options, "preference", None) or ""),
     }  # fmt: skip
     run_id = content_id("training", canonical_json(told))

@@ -7,6 +7,7 @@ on from the last checkpoint there.
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import signal
 import threading
@@ -34,7 +35,7 @@ class Workers:
     count: int
     cpus: float = 1
     """Of each."""
-    gpus: float = 0
+    gpus: int = 0
     """Of each; 0 trains on CPUs."""
     retries: int = 3
     """How often it goes on from its last checkpoint when a worker is lost."""
@@ -113,7 +114,7 @@ def _trainer(training: Training, work: Work, workers: Workers) -> Any:
     resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
     return TorchTrainer(
         _work,
-        train_loop_config={"training": training, "work": work},
+        train_loop_config={"training": training, "work": work, "gpus": workers.gpus},
         torch_config=TorchConfig(backend="nccl" if workers.gpus else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=workers.count, use_gpu=bool(workers.gpus), resources_per_worker=resources
@@ -150,6 +151,8 @@ def _work(config: dict[str, Any]) -> None:
     work: Work = config["work"]
     if _refusal(work).is_file():
         return
+    if not config["gpus"]:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides no GPU from workers that have reserved none
     try:
         _logged(config["training"], work)
     except (InputError, SetupError) as error:

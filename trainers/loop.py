@@ -7,13 +7,13 @@ number of processes and machine.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
@@ -81,19 +81,29 @@ def _is_at_the_end(checkpoint: Path) -> bool:
     return bool(state["global_step"] >= state["max_steps"])
 
 
-def check_installed() -> None:
-    """Raises SetupError where the libraries that train are missing."""
-    for name in ("torch", "transformers", "datasets", "accelerate", "trl", "peft"):
-        if find_spec(name) is None:
-            raise SetupError(f"{name} is not installed: pip install 'tracemill[train]'")
-
-
 def train(training: Training, work: Work, report: Report, is_stopped: Callable[[], bool] = lambda: False) -> None:
     """Train to the end and write the model. Blocks.
 
     Told to stop by `is_stopped`, which is asked after each step, it leaves a checkpoint and no model; so it may be
-    ended at any time, and goes on from the last checkpoint.
+    ended at any time, and goes on from the last checkpoint. Raises SetupError where a GPU's memory is too small.
     """
+    import torch
+
+    try:
+        _train(training, work, report, is_stopped)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        raise SetupError(
+            f"train.method.{training.method}: the GPU's memory is full; lower per_device, max_length or vllm_memory, "
+            "or set gradient_checkpointing: true, or lora"
+        ) from error
+    finally:
+        gc.collect()  # a trainer and its model refer to each other
+        torch.cuda.empty_cache()
+
+
+def _train(training: Training, work: Work, report: Report, is_stopped: Callable[[], bool]) -> None:
     import datasets
     from transformers import PrinterCallback, set_seed
 
@@ -116,7 +126,7 @@ def train(training: Training, work: Work, report: Report, is_stopped: Callable[[
         whole = model.merge_and_unload() if training.options.lora else model
         # A reward model is given prompts as they are here; all others are asked raw text too.
         tokenizer = text.tokenizer if training.method == "reward" else text.tokenizer_of(training.model)
-        _write(whole, tokenizer, training.model, work)
+        _write(whole, tokenizer, training, work)
     trainer.accelerator.wait_for_everyone()
 
 
@@ -151,11 +161,12 @@ def _trainer(training: Training, text: Text, work: Work, rows: Any) -> Any:
         config = on_one_device(trl.SFTConfig(**common, max_length=length, packing=options.packing))
         return trl.SFTTrainer(_model(training, text), args=config, **shared)
     if isinstance(options, Grpo):
-        stops = text.thinking.stop
-        config = on_one_device(trl.GRPOConfig(**common, **_grpo(options, stops)))
-        model = _model(training, text)
-        rewards = trl_reward(training.rewards(text.prefill), model.generation_config.eos_token_id, stops)
+        stops, model = text.thinking.stop, _model(training, text)
+        ends = model.generation_config.eos_token_id
+        config = on_one_device(trl.GRPOConfig(**common, **_grpo(options, text, ends)))
+        rewards = trl_reward(training.rewards(text.prefill), ends, stops)
         trainer = rollouts.trainer_class(stops)(model, reward_funcs=rewards, args=config, **shared)
+        trainer.add_callback(rollouts.reordering(trainer))
         if options.reference_every is not None:
             trainer.add_callback(rollouts.keeping_reference(trainer, work.folder / "references"))
         return trainer
@@ -208,6 +219,7 @@ def _arguments(training: Training, work: Work) -> dict[str, Any]:
         "learning_rate": options.learning_rate,
         "warmup_steps": options.warmup,
         "weight_decay": options.weight_decay,
+        "adam_beta2": options.adam_beta2,
         "max_grad_norm": options.clip,
         "per_device_train_batch_size": per_device,
         "gradient_accumulation_steps": accumulated,
@@ -232,7 +244,7 @@ def _workers() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-def _grpo(options: Grpo, stops: Sequence[str]) -> dict[str, Any]:
+def _grpo(options: Grpo, text: Text, ends: Sequence[int]) -> dict[str, Any]:
     sync = {} if options.reference_every is None else {
         "sync_ref_model": True,
         "ref_model_mixup_alpha": 1.0,
@@ -242,6 +254,7 @@ def _grpo(options: Grpo, stops: Sequence[str]) -> dict[str, Any]:
         "vllm_mode": options.vllm,
         "vllm_server_base_url": options.vllm_server,
         "vllm_gpu_memory_utilization": options.vllm_memory,
+        "vllm_max_model_length": min(options.max_length, text.window or options.max_length),
     }  # fmt: skip
     return (
         sync
@@ -255,7 +268,7 @@ def _grpo(options: Grpo, stops: Sequence[str]) -> dict[str, Any]:
             "epsilon": options.epsilon,
             "loss_type": options.loss,
             "scale_rewards": "none" if options.loss == "dr_grpo" else "group",
-            "generation_kwargs": rollouts.generation(stops, options.vllm != "off"),
+            "generation_kwargs": rollouts.generation(text.thinking.stop, ends, options.vllm != "off"),
             "use_vllm": options.vllm != "off",
         }
     )
@@ -270,12 +283,13 @@ def _lora(training: Training) -> Any:
     return LoraConfig(r=options.lora, lora_alpha=alpha, target_modules="all-linear", task_type=task)
 
 
-def _write(model: Any, tokenizer: Any, base: str, work: Work) -> None:
-    """Whole or not at all, in the number format of the model that it was trained from."""
+def _write(model: Any, tokenizer: Any, training: Training, work: Work) -> None:
+    """Whole or not at all, in the number format of the model that it was trained from; a reward model in 32 bits, for
+    16 would make scores of one prompt's completions equal that are not."""
     from transformers import AutoConfig
 
     beside = work.folder / f"model-{time.time_ns()}"
-    dtype = AutoConfig.from_pretrained(base).dtype
+    dtype = None if training.method == "reward" else AutoConfig.from_pretrained(training.model).dtype
     (model if dtype is None else model.to(dtype)).save_pretrained(beside)
     tokenizer.save_pretrained(beside)
     beside.rename(work.model)

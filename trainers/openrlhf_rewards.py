@@ -94,7 +94,8 @@ def _judged(rewards: Rewards, output: dict[str, Any], tokenizer: Any) -> Reward:
     ((start, end),) = output["action_ranges"]
     tokens = output["observation_tokens"][start:end]
     text = tokenizer.decode(tokens, skip_special_tokens=True)
-    (found,) = rewards.of([prompt_of(**json.loads(output["label"]))], [text], [len(tokens)], [output["prompt"]])
+    asked, count = prompt_of(**json.loads(output["label"])), len(tokens)
+    (found,) = rewards.of([asked], [text], [count], [output["prompt"]], [rewards.is_cut_off(count)])
     return found
 
 

@@ -34,6 +34,8 @@ class Options:
     warmup: float = 0.03
     """Share of the steps in which the learning rate rises to its peak; from 1, so many steps."""
     weight_decay: float = 0.0
+    adam_beta2: float = 0.999
+    """Decay of AdamW's second moment."""
     clip: float = 1.0
     """Greatest norm of the gradient."""
     max_length: int = 32_768
@@ -50,13 +52,13 @@ class Options:
     """A fifth slower, and long rows take much less memory."""
 
     least: ClassVar[dict[str, float]] = {
-        "steps": 1, "batch": 1, "per_device": 1, "end": 0, "warmup": 0, "weight_decay": 0, "clip": 0,
+        "steps": 1, "batch": 1, "per_device": 1, "end": 0, "warmup": 0, "weight_decay": 0, "adam_beta2": 0, "clip": 0,
         "max_length": 2, "lora": 0, "save_every": 1, "log_every": 1, "learning_rate": 0, "samples": 2,
         "max_tokens": 1, "beta": 0, "epsilon": 0, "reference_every": 1, "length_margin": 1,
     }  # fmt: skip
     above: ClassVar[tuple[str, ...]] = ("epochs", "temperature", "top_p", "vllm_memory", "lora_alpha")
     """What is above 0."""
-    most: ClassVar[dict[str, float]] = {"end": 1, "top_p": 1, "vllm_memory": 1}
+    most: ClassVar[dict[str, float]] = {"end": 1, "adam_beta2": 0.999_999, "top_p": 1, "vllm_memory": 1}
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -118,7 +120,7 @@ class Grpo(Options):
     preference: str | None = None
     """For `rewards.preference`: folder of a reward model, or the stage that trains it."""
     vllm: Literal["off", "colocate", "server"] = "off"
-    """Where completions are made: by the trained model itself, by vLLM on the same GPUs, or by `trl vllm-serve`."""
+    """Where completions are made: by the trained model itself, by vLLM on the same GPUs, or by `vllm serve`."""
     vllm_server: str | None = None
     """URL of that server."""
     vllm_memory: float = 0.3

@@ -45,7 +45,9 @@ class PreferenceModel:
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: Any = AutoModelForSequenceClassification.from_pretrained(folder).to(device).eval()
+        # In 16 bits scores that differ by less than a hundredth of them are equal.
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+        self._model: Any = model.to(device).eval()
         self._model.config.pad_token_id = self._tokenizer.pad_token_id  # by it the model finds each text's last token
         self._longest: int = getattr(config, "max_position_embeddings", None) or self._tokenizer.model_max_length
 

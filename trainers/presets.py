@@ -13,7 +13,7 @@ from tracemill.core.errors import InputError, nearest
 from tracemill.core.options import configured
 from tracemill.trainers.options import KINDS, Method, Options
 
-R1_DISTILL_RATES = ((2e9, 1e-4), (7.5e9, 8e-5), (9e9, 5e-5), (20e9, 7e-5), (40e9, 6e-5), (float("inf"), 2e-5))
+R1_DISTILL_RATES = ((2e9, 1e-4), (7.8e9, 8e-5), (9e9, 5e-5), (20e9, 7e-5), (40e9, 6e-5), (float("inf"), 2e-5))
 """Parameters up to which a rate holds: DeepSeek-R1's distillates of 1.5B, 7B, 8B, 14B, 32B and 70B (Nature 645,
 633-638, supplementary information)."""
 LORA = 10.0
@@ -56,7 +56,7 @@ PRESETS: Mapping[str, tuple[Method, Mapping[str, Any]]] = {
         "sft",
         {
             **_LONG, "learning_rate": 1e-5, "epochs": 5, "batch": 16, "schedule": "cosine", "end": 0.0, "warmup": 0.05,
-            "weight_decay": 1e-4,
+            "weight_decay": 1e-4, "adam_beta2": 0.95,
         },
     ),
     # Sky-T1-32B-Preview (NovaSky, 2025-01; NovaSky-AI/SkyThought, train/LLaMA-Factory, qwen2_full_sft_32B.yaml): 3
@@ -76,7 +76,7 @@ PRESETS: Mapping[str, tuple[Method, Mapping[str, Any]]] = {
     ),
     # TinyZero (Jiayi-Pan/TinyZero): countdown, 1,024 tokens, .1 for the form and 1 for the right answer. Its first
     # script is PPO with a critic, 256 prompts a step; these are of its train_tiny_zero_a100_grpo.sh: 128 prompts, each
-    # with 5 samples.
+    # with 5 samples. That takes several steps of 64 prompts with what was drawn at once; here each step draws its own.
     "tiny_zero": (
         "grpo",
         {

@@ -131,6 +131,10 @@ class Rewards:
                 found[at] = self._reward(items[at], accuracy, preference, tokens[at])
         return [found[at] for at in range(len(items))]
 
+    def is_cut_off(self, tokens: int) -> bool:
+        """Whether a completion of so many tokens was ended by the limit, where that is known."""
+        return self.max_tokens is not None and tokens >= self.max_tokens
+
     def can_judge(self, prompt: Prompt) -> bool:
         """Whether a completion to it can have a reward: not where its verifier asks a model, or lacks a reference."""
         if prompt.verifier == PREFERENCE:

@@ -1,4 +1,5 @@
-"""What TRL's GRPOTrainer (1.16) lacks: completions end where engines end them, and a replaced reference model is kept.
+"""What TRL's GRPOTrainer (1.16) lacks: completions end where engines end them, each epoch has an order of its own
+whenever it begins, and a replaced reference model is kept.
 
 Engines stop at the strings of a think format (`factory.thinking`). TRL hands such strings to vLLM and to transformers,
 but transformers then wants a tokenizer, and fills what ended early with padding that TRL takes for completion.
@@ -13,9 +14,15 @@ from pathlib import Path
 from typing import Any
 
 
-def generation(stops: Sequence[str], by_vllm: bool) -> dict[str, Any] | None:
-    """TRL's `generation_kwargs` that end completions with these strings."""
-    return {"stop" if by_vllm else "stop_strings": [*stops]} if stops else None
+def generation(stops: Sequence[str], ends: Sequence[int], by_vllm: bool) -> dict[str, Any]:
+    """TRL's `generation_kwargs` that end completions with these strings and tokens.
+
+    vLLM reads the end tokens of the folder that it loads, which may lack the token that ends a turn; transformers has
+    those of the model in memory.
+    """
+    if by_vllm:
+        return {"stop_token_ids": [*ends]} | ({"stop": [*stops]} if stops else {})
+    return {"stop_strings": [*stops]} if stops else {}
 
 
 def trainer_class(stops: Sequence[str]) -> Any:
@@ -27,6 +34,10 @@ def trainer_class(stops: Sequence[str]) -> Any:
             super().__init__(*args, **kwargs)
             if stops and not self.use_vllm:
                 self.model.generate = partial(self.model.generate, tokenizer=self._tokenizer)
+
+        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+            self.order = super()._get_train_sampler(*args, **kwargs)
+            return self.order
 
         def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list[list[int]], list[list[float]] | None]:
             completions, logprobs = super()._generate_single_turn(*args, **kwargs)
@@ -47,6 +58,18 @@ def ended(ids: Sequence[int], stops: Sequence[str], tokenizer: Any) -> int:
         return any(stop in text for stop in stops)
 
     return bisect_left(range(len(ids)), True, key=has_stop) if stops and has_stop(len(ids)) else len(ids)
+
+
+def reordering(trainer: Any) -> Any:
+    """Draws each epoch's order from the seed and its number: TRL's goes on from that of the epoch before, so that a
+    training that goes on in a later epoch would have the order of the first."""
+    from transformers import TrainerCallback
+
+    class Reordering(TrainerCallback):  # type: ignore[misc]
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            trainer.order.generator.manual_seed(trainer.order.seed + int(state.epoch + 1e-6))
+
+    return Reordering()
 
 
 def keeping_reference(trainer: Any, folder: Path) -> Any:

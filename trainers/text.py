@@ -18,7 +18,7 @@ from typing import Any
 from tracemill.core.errors import InputError, RefusedRequest
 from tracemill.core.markup import Markup, Split, split
 from tracemill.core.types import Request, Sampling
-from tracemill.factory.engines.rendering import OPENING, encoded, rendered
+from tracemill.factory.engines.rendering import OPENING, encoded, is_open, rendered
 from tracemill.factory.thinking import ThinkFormat
 
 
@@ -35,7 +35,7 @@ class Text:
     @classmethod
     def of(cls, model: str, thinking: str) -> Text:
         """For a model, as transformers takes it. Raises InputError where it lacks tokenizer, template or end token."""
-        return cls.fitted(_tokenizer(model), thinking, _window(model))
+        return cls.fitted(_tokenizer(model), thinking, window_of(model))
 
     @classmethod
     def fitted(cls, tokenizer: Any, thinking: str, window: int | None = None) -> Text:
@@ -77,7 +77,7 @@ class Text:
         Text that broke the format (`faults`) stays so: tags that were not there are not put in.
         """
         text = written(reasoning, answer, faults, self.thinking.markup)
-        if _is_open(prompt):
+        if is_open(prompt):
             text = text.removeprefix(OPENING if prompt[-1].isspace() else OPENING.strip())
         return text + self.end
 
@@ -118,9 +118,15 @@ class Text:
         )
 
     @property
+    def hidden_tags(self) -> list[str]:
+        """Tags of think formats that decoding leaves out, because the tokenizer calls them special."""
+        tags = {"<think>", "</think>", "<answer>", "</answer>"}
+        return sorted(tags & {*self.tokenizer.all_special_tokens})
+
+    @property
     def prefill(self) -> str:
         """What opens the model's turn and so is in no completion."""
-        return OPENING if _is_open(self.prompt("?")) else ""
+        return OPENING if is_open(self.prompt("?")) else ""
 
 
 def written(reasoning: str, answer: str, faults: Sequence[str], markup: Markup) -> str:
@@ -144,8 +150,8 @@ def _tokenizer(model: str) -> Any:
         raise InputError(f"train.model: transformers finds no tokenizer in {model}: {reason}") from error
 
 
-def _window(model: str) -> int | None:
-    """As vLLM finds it: position embeddings, and what YaRN and its like make of them."""
+def window_of(model: str) -> int | None:
+    """Most tokens that it takes, as vLLM finds it: position embeddings, and what YaRN and its like make of them."""
     from transformers import AutoConfig
 
     try:
@@ -157,7 +163,3 @@ def _window(model: str) -> int | None:
     if positions is None or rope.get("rope_type") not in ("linear", "dynamic", "yarn"):
         return positions
     return max(positions, int(rope.get("original_max_position_embeddings", positions) * rope.get("factor", 1)))
-
-
-def _is_open(prompt: str) -> bool:
-    return prompt.rstrip().endswith(OPENING.strip())

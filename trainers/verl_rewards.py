@@ -47,7 +47,8 @@ def verl_reward(rewards: Rewards) -> Score:
         prompt = prompt_of(extra_info["question"], ground_truth, data_source, extra_info["metadata"])
         if rewards.weights.length and "response_tokens" not in extra_info:
             raise InputError("rewards.length: in verl, needs the reward manager of tracemill.trainers.verl_groups")
-        (found,) = rewards.of([prompt], [solution_str], [extra_info.get("response_tokens", 0)])
+        tokens = extra_info.get("response_tokens", 0)
+        (found,) = rewards.of([prompt], [solution_str], [tokens], cut_off=[rewards.is_cut_off(tokens)])
         undecided = found.total is None
         score = UNDECIDED if undecided else found.total
         return {"score": score, "undecided": float(undecided), **found.parts(rewards.weights)}

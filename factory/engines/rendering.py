@@ -31,7 +31,7 @@ def rendered(request: Request, tokenizer: Any) -> str:
                 "reasoning, others their reasoning field); use no examples, or another think format"
             )
     # R1 distillates' templates open the reasoning themselves; it must not be opened twice.
-    return text + (request.prefill.removeprefix(OPENING) if _is_open(text) else request.prefill)
+    return text + (request.prefill.removeprefix(OPENING) if is_open(text) else request.prefill)
 
 
 def encoded(request: Request, text: str, tokenizer: Any) -> list[int]:
@@ -42,7 +42,7 @@ def encoded(request: Request, text: str, tokenizer: Any) -> list[int]:
 
 def opened(request: Request, text: str) -> str:
     """What of the rendered text belongs to the completion: a <think> that the chat template wrote, not the recipe."""
-    return OPENING if not request.prefill and _is_open(text) else ""
+    return OPENING if not request.prefill and is_open(text) else ""
 
 
 def control_tokens(special: Sequence[str]) -> re.Pattern[str] | None:
@@ -55,7 +55,8 @@ def control_tokens(special: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, control)) or "(?!)") if len(control) < len(special) else None
 
 
-def _is_open(text: str) -> bool:
+def is_open(text: str) -> bool:
+    """Whether a prompt ends with the opening of the chain."""
     return text.rstrip().endswith("<think>")
 
 

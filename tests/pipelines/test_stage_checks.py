@@ -52,6 +52,7 @@ OTHER = SUMS | {"seed": 900}
         ([BASE, ask(), learn({"sft": {"preset": "r1_sfd"}})], "learn.train.method.sft.preset: unknown preset 'r1_sfd'"),
         ([BASE, ask(), learn({"sft": {"preset": "r1"}})], "learn.train.method.sft.preset: r1 is one of grpo, not of sft"),
         ([BASE, ask(), learn({"grpo": {"batch": 10}})], "learn.train.method.grpo.batch: 10 completions are no multiple"),
+        ([BASE, rl(method={"grpo": {"vllm": "colocate"}})], "learn.train.cluster: missing; vllm: colocate in this process"),
         ([BASE, ask(), learn({"sft": {"batch": 12}})], "learn.train.method.sft.batch: 12 is no multiple of per_device"),
         ([LARGE, ask(), learn(cluster={"workers": 3})], "learn.train.method.sft.batch: 64 is no multiple of workers x"),
         ([BASE, ask(), learn(data=["ask", "old@new"])], "learn.train.data[1]: 'new' is no version of a data set"),
@@ -145,6 +146,8 @@ def test_shipped_pipelines_are_well_at_both_sizes(path: Path) -> None:
         ([BASE, rl(method={"grpo": {"rewards": {"preference": 1}, "preference": "./none"}})],
          "learn.train.method.grpo.preference: none is not a model folder"),
         ([ask(prompts=[FILE])], "ask.run.prompts[0].path: no such file or folder: /"),
+        ([BASE, ask(), learn(), {"name": "rl", "train": {"model": "learn", "method": "grpo", "prompts": [SUMS]}}],
+         "rl.train.method.grpo.max_tokens: completions of 1,024 tokens leave no room for a question"),
     ],
 )  # fmt: skip
 def test_what_is_not_on_this_machine_is_named(stages: list[dict[str, Any]], message: str, tmp_path: Path) -> None:

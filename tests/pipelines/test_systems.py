@@ -26,6 +26,10 @@ from tracemill.trainers.presets import options_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 SYSTEMS = ("r1_zero", "r1", "r1_distill", "star", "tiny_zero", "sky_t1", "s1")
+WINDOWS = {
+    "Qwen/Qwen2.5-1.5B": 32_768, "Qwen/Qwen2.5-7B-Instruct": 32_768, "EleutherAI/gpt-j-6b": 2_048,
+}  # fmt: skip
+"""Tokens that the models of the full sizes take, by their cards."""
 STOPS_AT = 3
 """The stage that the first run does not come to."""
 
@@ -170,3 +174,5 @@ def test_the_full_size_is_valid_to_the_last_option(name: str) -> None:
             assert "preset" in train.method.options
             assert train.cluster is not None
             assert options.batch % (train.cluster.workers * min(options.per_device, options.batch)) == 0
+            (base,) = [WINDOWS[one.model] for one in pipeline.stages if one.model is not None]
+            assert getattr(options, "max_tokens", 0) + 1000 <= base, "room for the question"

@@ -147,6 +147,23 @@ def test_rows_and_shares_are_drawn_by_the_seed(here: Settings) -> None:
     assert len(one) == round(len(kept) / 3)
 
 
+def test_what_questions_are_judged_by_and_their_order_make_another_training(here: Settings, tmp_path: Path) -> None:
+    def run_id(*choices: str) -> str:
+        path = tmp_path / "questions.jsonl"
+        rows = [{"prompt": f"Which is {at}?", "answer": "A", "choices": [one, "no"]} for at, one in enumerate(choices)]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        source = {"source": "jsonl", "path": str(path), "verifier": "choice"}
+        return planned(here, {"grpo": GRPO}, prompts=[source]).run_id
+
+    assert run_id("x", "y") == run_id("x", "y") != run_id("x", "z")
+
+
+def test_completions_that_leave_no_room_for_a_question_are_refused(here: Settings) -> None:
+    message = r"^train\.method\.grpo\.max_tokens: completions of 512 tokens leave no room .* window of 256; lower it$"
+    with pytest.raises(InputError, match=message):
+        planned(here, {"grpo": {**GRPO, "max_tokens": 512}})
+
+
 def test_grpo_asks_prompts_of_its_own_and_leaves_out_those_held_out(here: Settings) -> None:
     options = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
     source = {"source": "reasoning_gym", "task": "chain_sum", "options": options}

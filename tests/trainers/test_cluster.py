@@ -84,11 +84,13 @@ def workers() -> list[int]:
     return found
 
 
-def test_what_a_worker_refuses_is_not_tried_again(tmp_path: Path) -> None:
+def test_what_a_worker_refuses_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     training, work, _ = prepared(tmp_path)
-    config = {"training": replace(training, model=str(tmp_path / "none")), "work": work}
+    config = {"training": replace(training, model=str(tmp_path / "none")), "work": work, "gpus": 0}
     with pytest.raises(InputError, match=r"^train.model: transformers finds no tokenizer in "):
         cluster._work(config)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "", "a worker without GPUs sees none"
     cluster._work(config)  # Ray's next attempt
     with pytest.raises(InputError, match=r"^train.model: transformers finds no tokenizer in "):
         cluster.raise_refusal(work)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tracemill.core.errors import SetupError
+from tracemill.trainers import checks, rollouts
 from tracemill.trainers.callbacks import figures_of
-from tracemill.trainers.loop import Work, check_installed, on_one_device, train
-from tracemill.trainers.options import Grpo, Training
+from tracemill.trainers.checks import check_installed
+from tracemill.trainers.loop import Work, on_one_device, train
+from tracemill.trainers.options import Grpo, Sft, Training
 from tracemill.trainers.rewards import Rewards, Weights, prompt_of
 from tracemill.trainers.rows import SCHEMAS, Rows, save
 from tracemill.trainers.scratch import Shape, make
@@ -85,13 +89,17 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+def has_seen(steps: list[int], count: int) -> bool:
+    return len(steps) >= count
+
+
 def test_grpo_that_goes_on_has_its_reference_and_ends_where_engines_do(
     base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import AutoTokenizer
 
     options = Grpo(
-        learning_rate=1e-2, steps=5, batch=16, per_device=16, samples=8, max_tokens=40, log_every=1, beta=0.5,
+        learning_rate=1e-2, steps=7, batch=16, per_device=16, samples=8, max_tokens=40, log_every=1, beta=0.5,
         reference_every=2, rewards=Weights(length=1.0), schedule="constant", warmup=0,
     )  # fmt: skip
     training = Training("run", "grpo", base, "r1", options, seed=1)
@@ -114,12 +122,13 @@ def test_grpo_that_goes_on_has_its_reference_and_ends_where_engines_do(
     figures: dict[int, dict[str, float]] = {}
     train(training, whole, lambda step, last, found: figures.update({step: found}))
     seen: list[int] = []
-    train(training, cut, lambda step, last, found: seen.append(step), lambda: len(seen) >= 2)
-    assert not cut.model.exists()
+    for stop in (2, 5):  # after step 3, and after step 6, in the second epoch: an epoch has four
+        train(training, cut, lambda step, last, found: seen.append(step), partial(has_seen, seen, stop))
+        assert not cut.model.exists()
     train(training, cut, lambda step, last, found: seen.append(step))
-    assert seen == [1, 2, 3, 4, 5]
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
     weights = [(work.model / "model.safetensors").read_bytes() for work in (whole, cut)]
-    assert weights[0] == weights[1], "with the reference model of step 2"
+    assert weights[0] == weights[1], "with the reference model of steps 2 and 6, and the order of the second epoch"
     ended = [text for text in made if "</answer>" in text]
     assert len(ended) > 10
     assert all(text.index("</answer>") + len("</answer>") == len(text) for text in ended)
@@ -137,8 +146,37 @@ def test_numbers_are_figures_and_the_summary_of_this_process_is_not() -> None:
     assert figures_of({"train_runtime": 3.0, "train_loss": 0.1, "epoch": 1}) == {}
 
 
+def test_vllm_is_told_the_end_of_a_turn_which_the_folder_that_it_loads_may_lack() -> None:
+    assert rollouts.generation((), [7, 2], by_vllm=True) == {"stop_token_ids": [7, 2]}
+    assert rollouts.generation(["</answer>"], [2], by_vllm=True) == {"stop_token_ids": [2], "stop": ["</answer>"]}
+    assert rollouts.generation(["</answer>"], [2], by_vllm=False) == {"stop_strings": ["</answer>"]}
+    assert rollouts.generation((), [2], by_vllm=False) == {}
+
+
+def test_a_gpu_that_is_full_is_one_line(base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("tracemill.trainers.loop._trainer", full)
+    training, work = Training("run", "sft", base, "r1", Sft(learning_rate=1), seed=1), Work(tmp_path)
+    save([{"input_ids": [1], "labels": [1]}], SCHEMAS["sft"], work.data)
+    with pytest.raises(SetupError, match=r"^train\.method\.sft: the GPU's memory is full; lower per_device"):
+        train(training, work, lambda step, last, found: None)
+
+
 def test_a_missing_library_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     check_installed()
+    found = find_spec
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name in ("flash_attn", "vllm") else found(name))
+    with pytest.raises(
+        SetupError, match=r"^train\.method\.sft\.packing: needs flash attention: pip install flash-attn"
+    ):
+        check_installed(Sft(learning_rate=1, packing=True))
+    with pytest.raises(SetupError, match=r"^train\.method\.grpo\.vllm: vllm is not installed: make setup ACCEL=gpu"):
+        check_installed(Grpo(learning_rate=1, vllm="colocate"))
+    check_installed(Grpo(learning_rate=1))
     monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(SetupError, match=r"^trl is not installed: pip install 'tracemill\[train\]'$"):
         check_installed()

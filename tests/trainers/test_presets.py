@@ -15,7 +15,7 @@ from tracemill.trainers.scratch import Shape, make
 
 
 @pytest.mark.parametrize(
-    ("size", "rate"), [(1.5e9, 1e-4), (7e9, 8e-5), (8e9, 5e-5), (14e9, 7e-5), (32e9, 6e-5), (70e9, 2e-5)]
+    ("size", "rate"), [(1.54e9, 1e-4), (7.62e9, 8e-5), (8.03e9, 5e-5), (14.8e9, 7e-5), (32.8e9, 6e-5), (70.6e9, 2e-5)]
 )
 def test_rates_are_those_of_r1s_distillates(size: float, rate: float) -> None:
     assert sized("sft", int(size), lora=0)["learning_rate"] == rate

@@ -178,6 +178,9 @@ def test_what_cannot_be_asked_is_refused(tokenizer: Any, folder: Path, tmp_path:
     with pytest.raises(InputError, match=r"^train.thinking: the model has no chat template; set thinking: r1_zero$"):
         Text.of(str(tmp_path), "r1")
     assert Text.of(str(tmp_path), "r1_zero").prefill == "<think>\n"
+    assert Text.fitted(tokenizer, "r1_zero").hidden_tags == []
+    tokenizer.add_special_tokens({"additional_special_tokens": ["</think>", "<think>"]})
+    assert Text.fitted(tokenizer, "r1_zero").hidden_tags == ["</think>", "<think>"]
     (tmp_path / "empty").mkdir()
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}\n###\n{% endfor %}"
     with pytest.raises(

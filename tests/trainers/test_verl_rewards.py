@@ -54,6 +54,11 @@ def test_a_file_of_ones_own_says_what_counts(tmp_path: Path) -> None:
         scored(limited, RIGHT)
 
 
+def test_what_the_token_limit_ended_does_not_keep_the_format() -> None:
+    limited = verl_reward(Rewards(max_tokens=64))
+    assert [scored(limited, RIGHT, response_tokens=count)["format"] for count in (63, 64)] == [1, 0]
+
+
 def test_what_verl_cannot_do_is_one_line() -> None:
     with pytest.raises(InputError, match=r"^rewards.preference: in verl, set reward.reward_model"):
         verl_reward(Rewards(Weights(preference=1), preference="folder"))
