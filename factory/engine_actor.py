@@ -12,12 +12,13 @@ import threading
 import time
 from dataclasses import replace
 
-from tracemill.core.errors import EngineError
+from tracemill.core.errors import EngineDied, EngineError
 from tracemill.core.types import Completion, Request
 from tracemill.factory.figures import EngineStats
 from tracemill.factory.hosting import EngineOptions, HostedEngine
 
 TICK_S = 0.5
+ENDING = "it was ending, because no job used it"
 CLIENT_S = 30.0
 """A job that has not asked how the engine does for so long is gone; what it asked for is stopped."""
 
@@ -31,6 +32,9 @@ class EngineActor:
         self._started: asyncio.Task[None] | None = None
         self._clients: dict[str, float] = {}
         """When each was last heard of."""
+        self._is_ending = False
+        self._coming = threading.Lock()
+        """Held where a client comes, and where the end is decided: no client comes to an engine that ends."""
         self._asked: dict[str, set[asyncio.Task[object]]] = {}
         self._idle_s = CLIENT_S  # until a client says otherwise
         self._inside = 0
@@ -45,16 +49,24 @@ class EngineActor:
         """Id and address of its node. Answers while the model is still loading."""
         import ray
 
-        self._clients[client] = time.monotonic()
+        self._hear(client)
         return ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
 
     async def start(self, client: str) -> None:
         """Returns when the engine is ready; the first caller starts it. Raises EngineError where it cannot start."""
+        self._hear(client)
         self._loop = asyncio.get_running_loop()
         if self._started is None:
             self._started = asyncio.create_task(self._start())
         await asyncio.shield(self._started)
-        self._clients[client] = time.monotonic()
+        self._hear(client)
+
+    def _hear(self, client: str) -> None:
+        """The client is there. Raises EngineDied where it comes too late, and has to start another engine."""
+        with self._coming:
+            if self._is_ending:
+                raise EngineDied(ENDING)
+            self._clients[client] = time.monotonic()
 
     async def _start(self) -> None:
         engine = self._options.build()
@@ -72,6 +84,8 @@ class EngineActor:
         assert task is not None
         if self._engine is None:
             raise EngineError("the engine is not started")
+        if self._is_ending:
+            raise EngineDied(ENDING)
         asked = self._asked.setdefault(client, set())
         asked.add(task)
         if not self._inside:
@@ -91,7 +105,7 @@ class EngineActor:
         An engine that had no work says nothing of the work that it then hangs at (vLLM's figures change with a step),
         so what it was asked is counted here too.
         """
-        self._clients[client] = time.monotonic()
+        self._hear(client)
         stats = EngineStats() if self._engine is None else self._engine.stats()
         now, tokens = time.monotonic(), (stats.prompt_tokens, stats.completion_tokens)
         if tokens != self._tokens:
@@ -118,7 +132,9 @@ class EngineActor:
             if self._engine is not None:
                 self._loop.call_soon_threadsafe(self._beat_once)
                 self._loop.call_soon_threadsafe(self._stop_asked)
-            if not self._clients and now - self._empty_since > self._idle_s:
+            with self._coming:
+                self._is_ending = not self._clients and now - self._empty_since > self._idle_s
+            if self._is_ending:
                 self._end()
 
     def _beat_once(self) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 
 import pytest
 from tests.factory.scripted_host import QUICK, ScriptedHost, ask, request
 
+from tracemill.core.errors import EngineDied
 from tracemill.core.types import Completion, Request
 from tracemill.factory import lives
-from tracemill.factory.engine_actor import EngineActor
+from tracemill.factory.engine_actor import TICK_S, EngineActor
 from tracemill.factory.figures import EngineStats, ReplicaState
 from tracemill.factory.hosting import HostedEngine
 from tracemill.factory.pool import Pool
@@ -51,6 +53,31 @@ class Hanging:
 
     def stop(self) -> None:
         """Nothing to stop."""
+
+
+class Ending(EngineActor):
+    """Says that it ends, and does not."""
+
+    def _end(self) -> None:
+        ended.set()
+        threading.Event().wait()
+
+
+ended = threading.Event()
+
+
+async def test_who_comes_to_an_engine_that_is_ending_has_to_start_another() -> None:
+    ended.clear()
+    actor = Ending(Hanging())
+    await actor.start("first")
+    await actor.leave("first", 0.0)
+    await actor.start("second")  # in time
+    assert not await asyncio.to_thread(ended.wait, 3 * TICK_S)
+    await actor.leave("second", 0.0)
+    assert await asyncio.to_thread(ended.wait, 20)
+    for late in (actor.start("third"), actor.stats("third"), actor.complete("third", request("a"))):
+        with pytest.raises(EngineDied, match=r"^it was ending, because no job used it$"):
+            await late
 
 
 async def test_an_engine_that_was_idle_and_hangs_at_its_first_step_is_found() -> None:
