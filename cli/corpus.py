@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,9 @@ def sql(
 
 def print_table(found: QueryResult, console: Console) -> None:
     """The rows as a table; where that does not fit, each row as lines of `name: value`."""
+    if not found.rows:
+        console.out(f"0 rows of {', '.join(found.columns)}", highlight=False)
+        return
     cells = [[_cell(value) for value in row] for row in found.rows]
     columns = zip(found.columns, *cells, strict=True)
     width = sum(2 + max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns) - 2
@@ -90,7 +94,9 @@ def _print_vertically(columns: Sequence[str], cells: Sequence[Sequence[str]], co
 def _cell(value: Any) -> str:
     if value is None:
         return "NULL"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}" if abs(value) < 1000 or not math.isfinite(value) else f"{value:.0f}"  # a count, maybe
 
 
 def show(

@@ -28,7 +28,8 @@ def train(
     read = loaded(recipe, TrainRecipe)
     store = Corpus.open(here.corpus)
     plan = plan_training(read.name, read.train, here, store)
-    typer.echo(f"training {plan.run_id}: {plan.training.method} of {read.train.model}", err=as_json)
+    told = f"training {plan.run_id}: {plan.training.method} of {read.train.model} makes {plan.folder.name}"
+    typer.echo(told, err=as_json)
     with redirect_stdout(sys.stderr), training_display(f"tracemill train {recipe}", quiet=as_json) as watch:
         done = run(plan, here, store, watch)
     typer.echo(json.dumps(_plain(done)) if as_json else _line(done))
@@ -44,4 +45,4 @@ def _plain(done: Trained) -> dict[str, object]:
 def _line(done: Trained) -> str:
     if not done.is_new:
         return f"model {done.folder} (unchanged)"
-    return f"model {done.folder}: {done.steps:,} steps, {done.tokens:,} tokens in {done.seconds:,.0f} s"
+    return f"model {done.folder}: trained on {done.tokens:,} tokens in {done.steps:,} steps, {done.seconds:,.0f} s"

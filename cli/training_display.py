@@ -87,6 +87,10 @@ def told_of_rows(rows: Counted) -> str:
     return f"{rows.made:,} rows, {rows.tokens:,} tokens" + (f"; left out: {', '.join(left)}" if left else "")
 
 
+def _told_of_step(step: int) -> str:
+    return f"going on from the checkpoint of step {step:,}"
+
+
 def _bar() -> Iterator[Watch]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
@@ -102,6 +106,7 @@ def _bar() -> Iterator[Watch]:
         yield Watch(
             on_stage=lambda stage: bar.update(task, description=stage),
             on_rows=lambda rows: bar.console.print(told_of_rows(rows)),
+            on_resumed=lambda step: bar.console.print(_told_of_step(step)),
             on_figures=tell,
         )
 
@@ -118,5 +123,6 @@ def _lines() -> Watch:
     return Watch(
         on_stage=lambda stage: typer.echo(f"  {stage}", err=True),
         on_rows=lambda rows: typer.echo(f"  {told_of_rows(rows)}", err=True),
+        on_resumed=lambda step: typer.echo(f"  {_told_of_step(step)}", err=True),
         on_figures=tell,
     )

@@ -82,9 +82,7 @@ def filters() -> Page:
 
 def _keys(section: type[BaseModel]) -> Page:
     for name, field in section.model_fields.items():
-        default = "required" if field.is_required() else f"default `{field.get_default(call_default_factory=True)}`"
-        if isinstance(field.default, BaseModel | tuple):
-            default = "optional"
+        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
         kind = (
             str(field.annotation)
             .replace("typing.", "")
@@ -97,6 +95,15 @@ def _keys(section: type[BaseModel]) -> Page:
         if "FieldInfo" in kind:  # a list of one of several sections
             kind = "list of sources, as in a recipe" if section is not recipe.Recipe else "list of sources"
         yield f"- `{name}` ({kind}, {default})" + (f": {field.description}" if field.description else "")
+
+
+def _default(value: Any) -> str:
+    """A section has defaults of its own; the items of a list are told by their names; what is long is described."""
+    if isinstance(value, BaseModel) or (isinstance(value, str) and len(value) > 60):
+        return "optional"
+    if isinstance(value, tuple):
+        return f"default `[{', '.join(str(getattr(one, 'name', one)) for one in value)}]`"
+    return f"default `{value}`"
 
 
 def _sections(sections: dict[str, type[BaseModel]]) -> Page:
@@ -193,6 +200,7 @@ def _options(kind: type) -> Page:
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             text = ": " + " ".join(str(after.value.value).split())
         default = "required" if node.value is None else f"default `{ast.unparse(node.value)}`"
+        default = default.replace("field(default_factory=Weights)", "those below")
         yield f"- `{name}` ({ast.unparse(node.annotation)}, {default}){text}"
 
 

@@ -203,10 +203,17 @@ def parsed(data: Any, kind: type[S], origin: str) -> S:
     """Check a file of that kind, like `parse`."""
     if not isinstance(data, Mapping):
         raise InputError(f"{origin}: a recipe is a mapping with the keys {', '.join(kind.model_fields)}")
+    for key, command in _KINDS.items():
+        if key in data and key not in kind.model_fields:
+            raise InputError(f"{origin}: a file with {key!r} is for: tracemill {command} {origin}")
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         raise _first_mistake(error, origin) from error
+
+
+_KINDS = {"train": "train", "stages": "run", "prompts": "run"}
+"""What tells the kinds of files apart, with the command that takes each."""
 
 
 def _first_mistake(error: ValidationError, origin: str) -> InputError:
@@ -217,7 +224,9 @@ def _first_mistake(error: ValidationError, origin: str) -> InputError:
     # A list with a bad item is also too short: that is not a second mistake.
     others = sum(1 for other in errors[1:] if other["loc"] != first["loc"][: len(other["loc"])])
     more = f" (and {others} more)" if others else ""
-    got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
+    given = repr(first["input"])
+    is_told = isinstance(first["input"], str) and given in first["msg"]
+    got = f", got {given}" if isinstance(first["input"], str | int | float) and not is_told else ""
     return InputError(f"{origin}: {place + ': ' if place else ''}{plainly(first['type'], first['msg'])}{got}{more}")
 
 

@@ -63,9 +63,11 @@ def check(pipeline: StagesRecipe) -> None:
 
 def check_here(pipeline: StagesRecipe, settings: Settings) -> None:
     """Look for what stages take that no stage makes; `check` has passed. Raises InputError, NotFound or SetupError."""
-    for where, path in _files(pipeline):
-        if not path.exists():
-            raise InputError(f"{where}: no such file or folder: {path.absolute()}")
+    missing = {path.absolute(): where for where, path in reversed([*_files(pipeline)]) if not path.exists()}
+    if missing:
+        (path, where), *others = reversed(missing.items())
+        more = f"; nor {', '.join(str(other) for other, _ in others)}" if others else ""
+        raise InputError(f"{where}: no such file or folder: {path}{more}")
     names = {stage.name for stage in pipeline.stages}
     for where, model in _models(pipeline):
         if model not in names:

@@ -104,6 +104,8 @@ class Watch:
     on_stage: Callable[[str], None] = lambda stage: None
     """`reading`, `training`."""
     on_rows: Callable[[Counted], None] = lambda rows: None
+    on_resumed: Callable[[int], None] = lambda step: None
+    """It goes on from the checkpoint of that step."""
     on_figures: Report = lambda step, last, figures: None
     is_stopped: Callable[[], bool] = lambda: False
     """Asked after each step: whether to stop there, with a checkpoint."""
@@ -200,9 +202,11 @@ def run(plan: Plan, settings: Settings, corpus: Corpus, watch: Watch) -> Trained
             log.restore(work.logged())
             if not work.model.is_dir():
                 watch.on_stage("training")
+                if step := work.step():
+                    watch.on_resumed(step)
                 _train(plan, settings, work, log.add, watch.is_stopped)
         if not work.model.is_dir():
-            raise Stopped(f"stopped after step {log.steps:,}, with a checkpoint")
+            raise Stopped(f"stopped after step {work.step():,}, with a checkpoint")
         done = Trained(plan.run_id, plan.folder, True, rows, log.steps, log.tokens, round(log.seconds, 1))
         with _writing(work.folder):
             _finish(plan, corpus, work, done)

@@ -26,7 +26,7 @@ class Counted:
     tokens: int
     """Of all rows that were made."""
     longest: int
-    """Tokens of the longest that was too long."""
+    """Tokens of the longest, left out or not; of GRPO with room for its completion."""
     too_long: int = 0
     """Left out because they exceed `max_length` or the model's window."""
     cut_off: int = 0

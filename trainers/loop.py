@@ -53,6 +53,11 @@ class Work:
         found = sorted(self.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
         return next((path for path in reversed(found) if self._is_whole(path)), None)
 
+    def step(self) -> int:
+        """That of the last checkpoint; 0 where there is none."""
+        last = self.last_checkpoint()
+        return 0 if last is None else int(_state(last)["global_step"])
+
     def _is_whole(self, checkpoint: Path) -> bool:
         """The first process writes the state last; others may still be at their random state then."""
         each = [f"rng_state_{worker}.pth" for worker in range(self.workers)]

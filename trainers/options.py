@@ -31,6 +31,7 @@ class Options:
     schedule: Schedule = "cosine"
     """How the learning rate falls after the warm-up: to `end` of its peak (`constant`: not at all)."""
     end: float = 0.1
+    """Where it ends, as a share of its peak."""
     warmup: float = 0.03
     """Share of the steps in which the learning rate rises to its peak; from 1, so many steps."""
     weight_decay: float = 0.0
@@ -44,7 +45,7 @@ class Options:
     lora: int = 0
     """Rank of low-rank adapters on all linear layers (peft), merged into the model at the end; 0 trains all weights."""
     lora_alpha: float | None = None
-    """Unset: twice the rank."""
+    """Scale of the adapters, over the rank; unset: twice the rank."""
     save_every: int = 100
     """Steps between two checkpoints; a training that was stopped goes on from the last."""
     log_every: int = 10

@@ -7,6 +7,7 @@ a preset's `reference_every` does not count: the reference is the model without 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from logging import ERROR, getLogger
 from typing import Any
 
 from tracemill.core.errors import InputError, nearest
@@ -119,9 +120,14 @@ def parameters(model: str) -> int:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    getLogger("huggingface_hub").setLevel(ERROR)  # it tells of each try where there is no hub
     try:
         config = AutoConfig.from_pretrained(model)
         with torch.device("meta"):
             return int(AutoModelForCausalLM.from_config(config).num_parameters())
     except (OSError, ValueError) as error:
-        raise InputError(f"train.model: transformers cannot read {model}: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"train.model: transformers cannot read {model}: {reason} Where there is no hub, name a folder, or a "
+            "packaged model"
+        ) from error

@@ -44,11 +44,17 @@ class Weights:
     """What each component counts."""
 
     accuracy: float = 1.0
+    """1 where the prompt's verifier calls the answer right, else 0."""
     format: float = 1.0
+    """1 where the think format is kept, else 0."""
     language: float = 0.0
+    """Share of the chain that is in the target language."""
     repetition: float = 0.0
+    """A penalty: minus the share of the chain that goes round in circles."""
     length: float = 0.0
+    """A penalty: 0 down to -1 over the last tokens before `max_tokens`."""
     preference: float = 0.0
+    """The score of a reward model, for prompts that no rule can judge."""
 
 
 R1_ZERO = Weights()

@@ -72,7 +72,7 @@ class Rows:
     tokens: int = 0
     """Of all rows that were made, without padding."""
     longest: int = 0
-    """Tokens of the longest that was left out."""
+    """Tokens of the longest, left out or not; of GRPO with room for its completion."""
 
     def __post_init__(self) -> None:
         self.max_length = min(self.max_length, self.text.window or self.max_length)
@@ -132,9 +132,9 @@ class Rows:
         return found
 
     def _fits(self, tokens: int, reserved: int = 0) -> bool:
+        self.longest = max(self.longest, tokens + reserved)
         if tokens + reserved > self.max_length:
             self.too_long += 1
-            self.longest = max(self.longest, tokens + reserved)
             return False
         self.made += 1
         self.tokens += tokens

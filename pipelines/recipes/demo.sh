@@ -3,6 +3,7 @@
 set -euo pipefail
 export PATH="$(cd "${BIN:-.venv/bin}" && pwd):$PATH"
 
+trap 'echo "to go on with the demonstration: make demo" >&2; exit 130' INT
 step() { printf '\n$ %s\n' "$1"; bash -c "$1"; }
 
 step "tracemill model fetch smollm2-135m"

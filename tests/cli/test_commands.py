@@ -241,6 +241,16 @@ def test_rows_that_do_not_fit_are_printed_one_value_a_line(columns: int, is_vert
         assert len(lines) == 1 + 2 * 2 + 1
 
 
+def test_numbers_that_may_be_counts_are_whole_and_no_rows_are_one_line() -> None:
+    out = io.StringIO()
+    rows: list[Any] = [(60_120.0,), (0.123456,), (9_999.5,), (1e20,), (float("nan"),)]
+    print_table(QueryResult(("value",), ("DOUBLE",), rows, False, 1.0), Console(file=out))
+    assert out.getvalue().split()[1:6] == ["60120", "0.1235", "10000", "100000000000000000000", "nan"]
+    out.truncate(out.seek(0))
+    print_table(QueryResult(("run_id", "name"), ("VARCHAR", "VARCHAR"), [], False, 1.0), Console(file=out))
+    assert out.getvalue() == "0 rows of run_id, name\n"
+
+
 def test_a_long_value_is_not_cut_whatever_the_width() -> None:
     out = io.StringIO()
     found = QueryResult(("text", "n"), ("VARCHAR", "BIGINT"), [("[red]word[/] " * 40, 1)], False, 1.0)

@@ -22,11 +22,11 @@ def training(tracemill: Command, recipe: Callable[..., str], tmp_path: Path) -> 
     assert tracemill("run", recipe(extra="filters: []\n")).code == 0
     make(tmp_path / "tiny", Shape(layers=1, width=32, heads=2))
 
-    def write(steps: int, more: str = "") -> str:
+    def write(steps: int, more: str = "", log_every: int = 1) -> str:
         path = tmp_path / "toy.yaml"
         path.write_text(
             "name: toy\ntrain:\n"
-            f"  method: {{sft: {{steps: {steps}, learning_rate: 1.0e-3, batch: 8, log_every: 1{more}}}}}\n"
+            f"  method: {{sft: {{steps: {steps}, learning_rate: 1.0e-3, batch: 8, log_every: {log_every}{more}}}}}\n"
             f"  model: {tmp_path / 'tiny'}\n  data: [sums]\n"
         )
         return str(path)
@@ -39,7 +39,8 @@ def test_it_prints_what_it_came_to_and_is_not_done_again(tracemill: Command, tra
     first = tracemill("train", path)
     assert first.code == 0
     told = (
-        r"training [0-9a-f]{32}: sft of .*/tiny\nmodel (.*/models/toy-[0-9a-f]{8}): 3 steps, [\d,]+ tokens in \d+ s\n"
+        r"training [0-9a-f]{32}: sft of .*/tiny makes toy-[0-9a-f]{8}\n"
+        r"model (.*/models/toy-[0-9a-f]{8}): trained on [\d,]+ tokens in 3 steps, \d+ s\n"
     )
     done = re.fullmatch(told, first.out)
     assert done, first.out
@@ -51,6 +52,19 @@ def test_it_prints_what_it_came_to_and_is_not_done_again(tracemill: Command, tra
     assert json.loads(again.out)["new"] is False
 
 
+def test_a_file_of_another_kind_is_named_with_its_command(tracemill: Command, training: Callable[..., str]) -> None:
+    path = training(3)
+    for command in ("run", "evaluate"):
+        found = tracemill(command, path)
+        assert (found.code, found.err) == (
+            2,
+            f"tracemill: {path}: a file with 'train' is for: tracemill train {path}\n",
+        )
+    found = tracemill("train", "demo")
+    assert found.code == 2
+    assert re.fullmatch(r"tracemill: (\S+/demo\.yaml): a file with 'prompts' is for: tracemill run \1\n", found.err)
+
+
 def test_a_mistake_is_one_line(tracemill: Command, training: Callable[..., str]) -> None:
     found = tracemill("train", training(3, ", stepz: 1"))
     assert (found.code, found.out) == (2, "")
@@ -58,7 +72,7 @@ def test_a_mistake_is_one_line(tracemill: Command, training: Callable[..., str])
 
 
 def test_sigterm_ends_it_with_a_checkpoint_and_one_line(training: Callable[..., str], tracemill: Command) -> None:
-    path = training(100_000)
+    path = training(100_000, log_every=3)
     command = [str(Path(sys.executable).parent / "tracemill"), "train", path]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -76,3 +90,10 @@ def test_sigterm_ends_it_with_a_checkpoint_and_one_line(training: Callable[..., 
     assert line, err
     (work,) = (Path(path).parent / "models").glob(".toy-*")
     assert (work / "checkpoints" / f"checkpoint-{line[1]}" / "trainer_state.json").is_file()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    while "going on" not in (told := process.stderr.readline()):
+        assert process.poll() is None
+    assert told == f"  going on from the checkpoint of step {int(line[1]):,}\n"
+    process.kill()
+    process.communicate()

@@ -34,6 +34,7 @@ def test_short_and_long_forms_of_filters_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (changed(generate={"thinking": "r2"}), r"^recipe: generate\.thinking: unknown think format 'r2' \(.*\)$"),
         (changed(nmae="x"), r"^recipe: unknown key 'nmae' \(did you mean 'name'\?\)$"),
         (
             changed(generate={"temprature": 1}),

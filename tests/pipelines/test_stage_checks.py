@@ -146,6 +146,8 @@ def test_shipped_pipelines_are_well_at_both_sizes(path: Path) -> None:
         ([BASE, rl(method={"grpo": {"rewards": {"preference": 1}, "preference": "./none"}})],
          "learn.train.method.grpo.preference: none is not a model folder"),
         ([ask(prompts=[FILE])], "ask.run.prompts[0].path: no such file or folder: /"),
+        ([ask(prompts=[FILE | {"path": "/a"}, FILE | {"path": "/b"}], hold_out=[FILE | {"path": "/c"}])],
+         "ask.run.prompts[0].path: no such file or folder: /a; nor /b, /c"),
         ([BASE, ask(), learn(), {"name": "rl", "train": {"model": "learn", "method": "grpo", "prompts": [SUMS]}}],
          "rl.train.method.grpo.max_tokens: completions of 1,024 tokens leave no room for a question"),
     ],

@@ -202,7 +202,9 @@ def test_told_to_stop_it_ends_after_the_step_with_a_checkpoint(here: Settings) -
     with pytest.raises(Stopped, match=r"^stopped after step 3, with a checkpoint$"):
         trained(here, plan, watch)
     assert not plan.folder.exists()
-    assert weights(trained(here, plan).folder) == wanted
+    resumed: list[int] = []
+    assert weights(trained(here, plan, Watch(on_resumed=resumed.append)).folder) == wanted
+    assert resumed == [3]
 
 
 def test_two_at_once_are_one(here: Settings) -> None:

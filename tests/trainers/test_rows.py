@@ -49,6 +49,7 @@ def test_labels_are_the_completion_and_nothing_of_the_prompt(text: Text, tmp_pat
     assert text.tokenizer.decode(row["labels"][len(shown) :]) == written
     assert row["labels"][len(shown) :] == row["input_ids"][len(shown) :]
     assert (rows.made, rows.too_long, rows.tokens) == (1, 0, len(row["input_ids"]))
+    assert rows.longest == len(row["input_ids"])
 
 
 def test_what_is_too_long_is_left_out_whole_and_counted(text: Text, tmp_path: Path) -> None:
