@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
     size, out = SIZES[asked.size], asked.out.absolute() / asked.size
+    out.mkdir(parents=True, exist_ok=True)
     found: dict[int, Scores] = {}
     spent: dict[int, Spent] = {}
     seeds = "1" if asked.quick else asked.seeds or size.seeds
