@@ -131,10 +131,7 @@ def picture(found: Mapping[int, Scores], path: Path) -> None:
         for model, place in places.items():
             _dots(axes, place, width / (len(found) + 1), (rows[kind][model] for rows in found.values()))
     axes.set_xticks(range(len(models)), models)
-    highest = max(
-        100 * figures[model].high for rows in found.values() for figures in rows.values() for model in figures
-    )
-    axes.set_ylim(0, min(105, 1.25 * highest))  # room for the legend
+    axes.set_ylim(0, min(105, 1.2 * axes.get_ylim()[1]))  # with room for the legend
     axes.set_ylabel("held-out accuracy, %")
     axes.spines[["top", "right"]].set_visible(False)
     if len(kinds) > 1:
