@@ -4,9 +4,9 @@
 
 `make loop` runs it: a shipped pipeline of stages. `small` (recipes/loop.yaml): a Llama from scratch and a careless
 teacher, three seeds in minutes. `135m` (recipes/loop_135m.yaml): SmolLM2-135M teaches itself in two rounds, one seed
-unless more are named, each most of an hour. Ends with a table, what it cost, a picture, and one line of JSON: the mean
-held-out accuracy of each model, 0 to 1. Fails where curation is worth less than it should be. What is done already is
-not done again. `--quick` takes one seed of the small size.
+unless more are named, about an hour or more each. Ends with a table, what it cost, a picture, and one line of JSON: the
+mean held-out accuracy of each model, 0 to 1. Fails where curation is worth less than it should be. What is done already
+is not done again. `--quick` takes one seed of the small size.
 """
 
 from __future__ import annotations

@@ -203,8 +203,9 @@ def parsed(data: Any, kind: type[S], origin: str) -> S:
     """Check a file of that kind, like `parse`."""
     if not isinstance(data, Mapping):
         raise InputError(f"{origin}: a recipe is a mapping with the keys {', '.join(kind.model_fields)}")
+    own = _KINDS.keys() & kind.model_fields.keys()
     for key, command in _KINDS.items():
-        if key in data and key not in kind.model_fields:
+        if key in data and not own & data.keys():
             raise InputError(f"{origin}: a file with {key!r} is for: tracemill {command} {origin}")
     try:
         return kind.model_validate(data)

@@ -45,7 +45,7 @@ class PreferenceModel:
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        # In 16 bits scores that differ by less than a hundredth of them are equal.
+        # bfloat16 has 8 bits for a score: two that are 0.4 % apart may be equal.
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
         self._model: Any = model.to(device).eval()
         self._model.config.pad_token_id = self._tokenizer.pad_token_id  # by it the model finds each text's last token
